@@ -1,0 +1,1 @@
+"""Talks to the platform: the only aiohttp client code in fwsync."""

@@ -1,0 +1,1 @@
+"""Does: every change to the disk or to the platform starts here."""

@@ -1,0 +1,1 @@
+"""An embedded Flywheel-compatible server over SQLite and a blob folder."""
