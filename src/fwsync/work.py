@@ -1,0 +1,254 @@
+"""What planners make and executors carry out: WorkItem, Outcome, Plan, Summary.
+
+A plan lists *depth first*: an item comes after its parent and before any item that is not below that parent. An
+executor may therefore forget a parent as soon as the plan has left its subtree, and a million items need no memory
+in proportion.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+State = Literal["done", "unchanged", "skipped", "failed", "stopped", "rejected"]
+"""done: changed something. unchanged: was already so. skipped: not tried, with a reason. failed: tried in vain.
+stopped: the run ended first. rejected: bad input (a row in error), nothing was sent."""
+
+STATES: tuple[State, ...] = ("done", "unchanged", "skipped", "failed", "stopped", "rejected")
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one item. Handlers return it; only bugs raise.
+
+    `ref` is the id of the container or file, `kind` the item's kind, `seconds` wall time, `bytes` those that
+    crossed the network for its content.
+    """
+
+    key: str
+    kind: str
+    state: State
+    target: str = ""
+    reason: str = ""
+    ref: str | None = None
+    attempts: int = 1
+    seconds: float = 0.0
+    bytes: int = 0
+
+
+class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One container or one file to be dealt with; plain values only, so that it pickles.
+
+    `kind` names the handler (`create.subject`, `download.file`), `key` is the same in every run, `target` is what a
+    person reads (`demo/neuro/sub-01`), `payload` is what the handler needs, `parent` is the key of the item whose
+    ref this one needs. `riders` are further items, each below the one before it, that the same request may settle
+    (a hierarchy upsert makes a subject, its session and its acquisition at once); a handler answers for all.
+    """
+
+    kind: str
+    key: str
+    target: str
+    payload: Any = None
+    parent: str | None = None
+    riders: tuple[WorkItem, ...] = ()
+    bytes: int = 0
+
+    def everyone(self) -> tuple[WorkItem, ...]:
+        """The item and its riders, parents first."""
+        return (self, *self.riders)
+
+    def outcome(
+        self,
+        state: State,
+        *,
+        reason: str = "",
+        ref: str | None = None,
+        attempts: int = 1,
+        seconds: float = 0.0,
+        moved: int = 0,
+    ) -> Outcome:
+        """An outcome of this item; `moved` is the number of bytes that crossed the network."""
+        return Outcome(
+            key=self.key,
+            kind=self.kind,
+            state=state,
+            target=self.target,
+            reason=reason,
+            ref=ref,
+            attempts=attempts,
+            seconds=seconds,
+            bytes=moved,
+        )
+
+
+Entry = WorkItem | Outcome
+"""A plan's entry: something to do, or something already settled while planning (unchanged, rejected, skipped)."""
+
+
+class Plan(msgspec.Struct, kw_only=True):
+    """What is to be done, in depth-first order.
+
+    `entries` may be called several times (a dry run reads it, then an executor) and streams. `complete` is False
+    when a listing that it was made from was cut short: such a plan never deletes and never ends in success.
+    `items` and `bytes` count what `entries` will yield where the planner knows. `warnings` are lines for a person.
+    """
+
+    entries: Callable[[], Iterator[Entry]]
+    complete: bool = True
+    items: int | None = None
+    bytes: int | None = None
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], *, complete: bool = True, warnings: Iterable[str] = ()) -> Plan:
+        """A plan from a list in memory: for small work and for tests."""
+        held = tuple(entries)
+        return cls(
+            entries=lambda: iter(held),
+            complete=complete,
+            items=sum(len(e.everyone()) if isinstance(e, WorkItem) else 1 for e in held),
+            bytes=sum(w.bytes for e in held if isinstance(e, WorkItem) for w in e.everyone()),
+            warnings=tuple(warnings),
+        )
+
+
+OnOutcome = Callable[[Outcome], None]
+"""Called once for every item, in any order, on the event loop; must not block."""
+
+
+class Executor(Protocol):
+    """Carries a plan out. It calls back and does not yield: a generator must not yield inside a task group."""
+
+    async def run(self, plan: Plan, on_outcome: OnOutcome) -> None:
+        """Settle every entry of `plan` exactly once.
+
+        Parents before children; a child of a failed, skipped or stopped parent is `skipped` with a reason. When
+        cancelled, the items in flight are finished or `stopped`, and all others are `stopped`.
+        """
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """The sum over all outcomes; exit code and verdict come from here alone.
+
+    planned = done + unchanged + skipped + failed + stopped + rejected must hold, else the verdict is incomplete.
+    """
+
+    run: str = ""
+    job: str = ""
+    planned: int | None = None
+    complete: bool = True
+    dry_run: bool = False
+    states: Counter[str] = msgspec.field(default_factory=Counter)
+    by_kind: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
+    reasons: Counter[str] = msgspec.field(default_factory=Counter)
+    first_failures: list[Outcome] = msgspec.field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
+    retries: int = 0
+    requests: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    report: str | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self.states[outcome.state] += 1
+        self.by_kind.setdefault(outcome.kind, Counter())[outcome.state] += 1
+        self.bytes += outcome.bytes
+        if outcome.state in ("failed", "rejected", "skipped", "stopped"):
+            self.reasons[outcome.reason] += 1
+        if outcome.state in ("failed", "rejected") and len(self.first_failures) < 20:
+            self.first_failures.append(outcome)
+
+    @property
+    def settled(self) -> int:
+        """How many items have an outcome."""
+        return self.states.total()
+
+    @property
+    def ok(self) -> bool:
+        """Everything that was planned is done or already so, and nothing was cut short."""
+        bad = self.states["failed"] + self.states["stopped"] + self.states["rejected"]
+        return self.complete and not bad and not self._orphans() and self._adds_up()
+
+    def _orphans(self) -> int:
+        """Items skipped because their parent failed; other skips are on purpose and no failure."""
+        return sum(n for reason, n in self.reasons.items() if reason.startswith(PARENT_FAILED))
+
+    def _adds_up(self) -> bool:
+        return self.planned is None or self.planned == self.settled
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is as asked, else 3."""
+        return 0 if self.ok else 3
+
+    @property
+    def verdict(self) -> str:
+        """The last line of every command that changes something."""
+        total = self.planned if self.planned is not None else self.settled
+        if self.ok:
+            return "complete" if total else "complete: nothing to do"
+        parts = [f"{self.states[state]:,} {state}" for state in ("failed", "rejected", "stopped") if self.states[state]]
+        if orphans := self._orphans():
+            parts.append(f"{orphans:,} skipped below a failure")
+        if not self._adds_up():
+            parts.append(f"{total - self.settled:,} without an outcome")
+        if not self.complete:
+            parts.append("the listing was cut short")
+        return f"incomplete: {', '.join(parts)} of {total:,}"
+
+
+PARENT_FAILED = "parent"
+"""Reasons that begin so mark items that were skipped because the item above them was not done."""
+
+
+class NewContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `create.subject`, `create.session` and `create.acquisition`.
+
+    `fields` holds what to send besides the label, already in stored form (times as ISO 8601 text with offset, ages as
+    whole seconds). `parent_id` is the id of the parent where it exists already, else None: then the parent's outcome
+    gives it. `lineage` are the labels of the ancestors from the subject down, for a hierarchy upsert, which names
+    existing parents by label alone.
+    """
+
+    level: Literal["subject", "session", "acquisition"]
+    label: str
+    project_id: str
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
+    parent_id: str | None = None
+    lineage: tuple[str, ...] = ()
+
+
+class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `download.file` and `download.member`: one version of one file, or one member inside its zip.
+
+    `path` is relative to the root of the local tree, `/`-separated and already safe. `size` and `hash` are those of
+    the file entry; `member_*` those of the member, as far as its archive's directory tells.
+    """
+
+    container_type: str
+    container_id: str
+    name: str
+    path: str
+    file_id: str | None = None
+    version: int | None = None
+    size: int | None = None
+    hash: str | None = None
+    modified: str | None = None
+    member: str | None = None
+    member_size: int | None = None
+    member_crc: int | None = None
+
+
+class SendFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `upload.file`: a local file and where it goes. `size` and `mtime_ns` are as seen while planning."""
+
+    container_type: str
+    container_id: str
+    name: str
+    source: str
+    size: int
+    mtime_ns: int
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
