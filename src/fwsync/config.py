@@ -1,0 +1,295 @@
+"""Frozen Settings, built once: defaults < TOML file < its profile < FWSYNC_* variables < flags.
+
+The TOML file is the first that exists of `--config`, `FWSYNC_CONFIG`, `./fwsync.toml` and
+`$XDG_CONFIG_HOME/fwsync/fwsync.toml`. Its tables are the sections below; `[profiles.NAME.SECTION]` overrides
+`[SECTION]` when NAME is chosen by `--profile`, `FWSYNC_PROFILE` or the top-level key `profile`. The variable of a
+setting is `FWSYNC_<SECTION>_<NAME>`, e.g. `FWSYNC_IMPORT_TIMEZONE`; lists are comma-separated there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from fwsync.errors import ConfigError
+from fwsync.selection import RunChoice
+
+Platform = Literal["auto", "universal", "linux", "windows", "macos"]
+
+
+class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which site, and what on it. `api_key` in a file is accepted only when no one else can read the file."""
+
+    api_key_file: str = ""
+    api_key: str = ""
+    project: str = ""
+
+    def __repr__(self) -> str:
+        key = "***" if self.api_key else "''"
+        return f"SiteSettings(api_key_file={self.api_key_file!r}, api_key={key}, project={self.project!r})"
+
+
+class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Time-outs and waits in seconds; `calls` and `bodies` are how many requests begin in parallel."""
+
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    tries: int = 8
+    retry_seconds: float = 300.0
+    calls: int = 16
+    max_calls: int = 64
+    bodies: int = 8
+    max_bodies: int = 16
+    page_size: int = 1000
+    ca_bundle: str = ""
+
+
+class ImportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a CSV becomes containers. `project` wins over `site.project`."""
+
+    project: str = ""
+    timezone: str = "UTC"
+    session_label: str = "Session1"
+    acquisition_label: str = "Struct_T1"
+    date_formats: tuple[str, ...] = ()
+    day_order: Literal["", "day-first", "month-first"] = ""
+    dst: tuple[Literal["earlier", "later", "shift-forward"], ...] = ()
+    days_per_year: float = 365.25
+    delimiter: str = ""
+    encoding: str = ""
+    strict: bool = False
+
+
+class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `fwsync mirror` fetches, and where to. `project` wins over `site.project`."""
+
+    project: str = ""
+    to: str = ""
+    gear: str = ""
+    run: RunChoice = "latest-complete"
+    members: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    platform: Platform = "auto"
+    allow_empty: bool = False
+
+
+class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the journal and locks live, and how hard files are pressed to disk."""
+
+    folder: str = ""
+    fsync: Literal["batch", "always", "never"] = "batch"
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much is logged, and in which form."""
+
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    format: Literal["plain", "json"] = "plain"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every setting of one command. `importing` is the table `[import]`; `source` the file it was read from."""
+
+    site: SiteSettings = SiteSettings()
+    network: NetworkSettings = NetworkSettings()
+    importing: ImportSettings = msgspec.field(default=ImportSettings(), name="import")
+    mirror: MirrorSettings = MirrorSettings()
+    state: StateSettings = StateSettings()
+    log: LogSettings = LogSettings()
+    profile: str = ""
+    source: str = ""
+
+    @property
+    def state_folder(self) -> Path:
+        """Where journal and locks live: `[state] folder`, else `$XDG_STATE_HOME/fwsync`."""
+        if self.state.folder:
+            return Path(self.state.folder).expanduser()
+        return _xdg(os.environ, "XDG_STATE_HOME", ".local/state") / "fwsync"
+
+
+SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    "site": SiteSettings,
+    "network": NetworkSettings,
+    "import": ImportSettings,
+    "mirror": MirrorSettings,
+    "state": StateSettings,
+    "log": LogSettings,
+}
+
+SHORT_NAMES: Final[dict[str, str]] = {
+    "FWSYNC_PROJECT": "site.project",
+    "FWSYNC_TIMEZONE": "import.timezone",
+    "FWSYNC_TO": "mirror.to",
+    "FWSYNC_GEAR": "mirror.gear",
+    "FWSYNC_API_KEY_FILE": "site.api_key_file",
+    "FWSYNC_STATE": "state.folder",
+    "FWSYNC_CA_BUNDLE": "network.ca_bundle",
+}
+"""Variables that are short for a setting; the long form of the same setting wins."""
+
+
+def config_folder(env: Mapping[str, str]) -> Path:
+    """fwsync's own configuration folder, `$XDG_CONFIG_HOME/fwsync`."""
+    return _xdg(env, "XDG_CONFIG_HOME", ".config") / "fwsync"
+
+
+def _xdg(env: Mapping[str, str], variable: str, fallback: str) -> Path:
+    # The XDG specification tells to ignore a relative path there.
+    given = env.get(variable, "")
+    return Path(given) if given.startswith("/") else Path(env.get("HOME") or Path.home()) / fallback
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    config: str | None = None,
+    profile: str | None = None,
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """The settings of one command.
+
+    `flags` maps dotted names (`import.timezone`) to values; None means not given. `folder` is where `./fwsync.toml`
+    is looked for. Raises ConfigError: an unreadable file, an unknown setting (with near names), a wrong value.
+    """
+    env = os.environ if env is None else env
+    path = find_file(config, env, folder or Path.cwd())
+    text, document = _read(path) if path else ("", {})
+    name = profile or env.get("FWSYNC_PROFILE", "") or document.get("profile", "")
+    merged: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    origin: dict[str, str] = {}
+
+    def put(section: str, key: str, value: Any, where: str) -> None:
+        _known(section, key, where)
+        merged[section][key] = value
+        origin[f"{section}.{key}"] = where
+
+    for section, key, value, where in _from_document(document, name, path, text):
+        put(section, key, value, where)
+    for section, key, value, where in _from_env(env):
+        put(section, key, value, where)
+    for dotted, value in (flags or {}).items():
+        if value is not None:
+            section, _, key = dotted.partition(".")
+            put(section, key, value, "--" + key.replace("_", "-"))
+    built = {section: _convert(section, values, origin) for section, values in merged.items()}
+    return Settings(
+        site=built["site"],
+        network=built["network"],
+        importing=built["import"],
+        mirror=built["mirror"],
+        state=built["state"],
+        log=built["log"],
+        profile=name,
+        source=str(path) if path else "",
+    )
+
+
+def find_file(config: str | None, env: Mapping[str, str], folder: Path) -> Path | None:
+    """The TOML file to read, or None. A file that was named must exist."""
+    for given, named_by in ((config, "--config"), (env.get("FWSYNC_CONFIG"), "FWSYNC_CONFIG")):
+        if given:
+            path = Path(given).expanduser()
+            if not path.is_file():
+                raise ConfigError(f"{given}: no such file (named by {named_by})")
+            return path
+    for path in (folder / "fwsync.toml", config_folder(env) / "fwsync.toml"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+
+
+_Found = tuple[str, str, Any, str]
+
+
+def _from_document(document: dict[str, Any], profile: str, path: Path | None, text: str) -> list[_Found]:
+    found: list[_Found] = []
+    if path is None:
+        if profile:
+            raise ConfigError(f"profile {profile!r}: there is no configuration file that could define it")
+        return found
+    profiles = document.get("profiles", {})
+    if profile and profile not in profiles:
+        near = _near(profile, profiles)
+        raise ConfigError(f"{path}: has no profile {profile!r}{near}; add a table [profiles.{profile}.site]")
+    chosen = profiles.get(profile, {}) if profile else {}
+    for table in ({k: v for k, v in document.items() if k not in ("profile", "profiles")}, chosen):
+        for section, values in table.items():
+            where = f"{path}{_line(text, section)}"
+            if section not in SECTIONS:
+                raise ConfigError(f"{where}: unknown table [{section}]{_near(section, SECTIONS)}")
+            if not isinstance(values, dict):
+                raise ConfigError(f"{where}: [{section}] must be a table, such as [{section}] and lines below it")
+            found += [(section, key, value, f"{path}{_line(text, key)}") for key, value in values.items()]
+    return found
+
+
+def _from_env(env: Mapping[str, str]) -> list[_Found]:
+    found = [(*_split(SHORT_NAMES[name]), env[name], name) for name in SHORT_NAMES if env.get(name)]
+    for name in sorted(env):
+        parts = name.removeprefix("FWSYNC_").lower().split("_", 1)
+        known = name.startswith("FWSYNC_") and name not in SHORT_NAMES and parts[0] in SECTIONS
+        if known and len(parts) == 2 and env[name]:
+            found.append((parts[0], parts[1], env[name], name))
+    return found
+
+
+def _split(dotted: str) -> tuple[str, str]:
+    section, _, key = dotted.partition(".")
+    return section, key
+
+
+def _known(section: str, key: str, where: str) -> None:
+    names = SECTIONS[section].__struct_fields__
+    if key not in names:
+        raise ConfigError(f"{where}: unknown setting {section}.{key}{_near(key, names)}")
+
+
+def _convert(section: str, values: dict[str, Any], origin: dict[str, str]) -> Any:
+    kind = SECTIONS[section]
+    for field in msgspec.structs.fields(kind):
+        value = values.get(field.name)
+        if isinstance(value, str) and isinstance(field.default, tuple):
+            values[field.name] = [part.strip() for part in value.split(",") if part.strip()]
+    for name, value in values.items():
+        # One at a time, so that the message can name where the wrong one came from.
+        try:
+            msgspec.convert({name: value}, kind, strict=False)
+        except msgspec.ValidationError as error:
+            problem = re.sub(r" - at `\$\.[^`]*`", "", str(error))
+            raise ConfigError(f"{origin[f'{section}.{name}']}: {section}.{name}: {problem}") from error
+    return msgspec.convert(values, kind, strict=False)
+
+
+def _near(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=2)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _line(text: str, key: str) -> str:
+    """`, line N` of the first line that defines `key` or opens its table, for messages."""
+    pattern = re.compile(rf"^\s*(?:\[[^\]]*\b{re.escape(key)}\]|['\"]?{re.escape(key)}['\"]?\s*=)")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if pattern.match(line):
+            return f", line {number}"
+    return ""
