@@ -1,0 +1,1 @@
+"""The demo site: the same bytes every time."""

@@ -1,0 +1,53 @@
+"""How a sandbox is started: one value, made by the command line or by a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CAPABILITIES = {
+    "upsert-hierarchy": "POST /projects/{id}/upsert-hierarchy answers 404, as on older sites",
+    "signed-urls": "no signed upload or download links, whatever --signed-urls says",
+    "files-listing": "GET /files answers 404",
+    "analyses-listing": "GET /analyses and /projects/{id}/all/analyses answer 404",
+    "pagination": "the x-accept-feature `pagination` is ignored: lists are always bare arrays",
+    "range": "Range is ignored: downloads always answer 200 with the whole file",
+    "zip-members": "`info=true` and `member=` on a file answer 404",
+    "duplicate-check": "a second subject with the label of an existing one is created instead of refused",
+}
+"""What `--without` can switch off, and what the server does then."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxOptions:
+    """Everything a sandbox can be told.
+
+    `data` None means a temporary folder that goes with the server. `api_key` None: the one kept in `data`, else a
+    new one. `page_limit` is the most documents that one listing answer holds (0: no cap). `part_threshold` is the
+    file size in bytes above which a signed upload is offered in several parts.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    data: Path | None = None
+    api_key: str | None = field(default=None, repr=False)
+    demo: bool = False
+    faults: str = ""
+    fault_seed: int = 0
+    latency_ms: float = 0.0
+    signed_urls: bool = False
+    without: frozenset[str] = frozenset()
+    page_limit: int = 0
+    part_threshold: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown capability with the list of known ones."""
+        unknown = sorted(self.without - CAPABILITIES.keys())
+        if unknown:
+            raise ValueError(f"unknown capability {unknown[0]!r}; known are {', '.join(CAPABILITIES)}")
+
+    def offers(self, capability: str) -> bool:
+        """Whether a capability is switched on."""
+        if capability == "signed-urls":
+            return self.signed_urls and capability not in self.without
+        return capability not in self.without

@@ -1,0 +1,1 @@
+"""The platform's list parameters: the filter language, sorting and paging."""

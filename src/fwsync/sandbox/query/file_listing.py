@@ -1,0 +1,51 @@
+"""`GET /files`: the current files of the whole site, filtered, paged by file id."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from fwsync.sandbox.query import filters
+from fwsync.sandbox.query.listing import Listing, sort_documents
+from fwsync.sandbox.store import files
+
+_CHUNK = 500
+
+
+def select(conn: sqlite3.Connection, listing: Listing) -> tuple[list[dict[str, Any]], int]:
+    """One page of file documents, and how many match in all."""
+    project = next(
+        (c.value for c in listing.clauses if c.field == "parents.project" and c.operator == "=" and c.value), None
+    )
+    found: list[dict[str, Any]] = []
+    total = 0
+    for document in _documents(conn, project):
+        if not all(filters.holds(clause, document) for clause in listing.clauses):
+            continue
+        total += 1
+        if listing.after_id and document["file_id"] <= listing.after_id:
+            continue
+        if listing.sort or not listing.limit or len(found) < listing.skip + listing.limit:
+            found.append(document)
+    if listing.sort:
+        found = sort_documents(found, listing.sort)
+    page = found[listing.skip :][: listing.limit or None]
+    if not listing.info:
+        for document in page:
+            document["info"] = {}
+    return page, total
+
+
+def _documents(conn: sqlite3.Connection, project: str | None) -> Iterator[dict[str, Any]]:
+    after = ""
+    while True:
+        where, values = "current = 1 and file_id > ?", [after]
+        if project is not None:
+            where, values = "current = 1 and project_id = ? and file_id > ?", [project, after]
+        rows = conn.execute(f"select * from files where {where} order by file_id limit {_CHUNK}", values).fetchall()  # noqa: S608
+        for row in rows:
+            yield files.render(files.from_row(row))
+        if len(rows) < _CHUNK:
+            return
+        after = rows[-1]["file_id"]

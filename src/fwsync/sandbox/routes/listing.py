@@ -1,0 +1,55 @@
+"""How a list route answers: parameters, the page, the envelope where a client asked for it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from fwsync.sandbox.http import accepts, answer
+from fwsync.sandbox.query.listing import Listing, count, select
+from fwsync.sandbox.site import site_of
+from fwsync.sandbox.store.documents import Node
+
+SMALL = 100
+"""Pages of up to so many documents are read on the loop; larger ones, and filters that scan, in a thread."""
+
+
+def listing_of(request: web.Request) -> Listing:
+    """The list parameters of a request."""
+    many = len(request.query.getall("filter", [])) > 1
+    return Listing.from_query(request.query, many_filters=many, cap=site_of(request).options.page_limit)
+
+
+async def page(
+    request: web.Request,
+    kind: str,
+    *,
+    where: Mapping[str, str] | None = None,
+    keep: Callable[[Node], bool] | None = None,
+    extend: Callable[[sqlite3.Connection, list[Node], list[dict[str, Any]]], None] | None = None,
+    shape: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    enveloped: bool = False,
+) -> web.Response:
+    """One page of documents of a kind, as the request asks for it."""
+    listing = listing_of(request)
+    site = site_of(request)
+    envelope = enveloped or (accepts(request, "pagination") and site.options.offers("pagination"))
+    with_files = not accepts(request, "exclude-files")
+
+    def read(conn: sqlite3.Connection) -> Any:
+        def more(nodes: list[Node], documents: list[dict[str, Any]]) -> None:
+            if extend is not None:
+                extend(conn, nodes, documents)
+
+        found = select(conn, kind, listing, where=where, keep=keep, extend=more, with_files=with_files)
+        found = [shape(document) for document in found] if shape else found
+        if not envelope:
+            return found
+        total = count(conn, kind, listing, where=where, keep=keep, extend=more, with_files=with_files)
+        return {"count": len(found), "total": total, "results": found}
+
+    quick = 0 < listing.limit <= SMALL and not listing.clauses and not listing.sort and keep is None
+    return answer(read(site.db.reader) if quick else await site.db.scan(read))

@@ -1,0 +1,61 @@
+"""`GET /sandbox/stats`: how often each route was asked, with which status, and which faults were given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+
+class Stats:
+    """Counters of one server run. Routes are patterns, never paths: no label or id ends up here."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the page shows it."""
+        return {
+            "total": self.requests.total(),
+            "requests": dict(sorted(self.requests.items())),
+            "statuses": dict(sorted(self.statuses.items())),
+            "faults": dict(sorted(self.faults.items())),
+        }
+
+    def clear(self) -> None:
+        """Start counting anew."""
+        for counter in (self.requests, self.statuses, self.faults):
+            counter.clear()
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count a request by its route and its answer by status."""
+    counters = request.app[STATS]
+    resource = request.match_info.route.resource
+    counters.requests[f"{request.method} {resource.canonical if resource else 'unknown'}"] += 1
+    response = await handler(request)
+    counters.statuses[str(response.status)] += 1
+    return response
+
+
+STATS: web.AppKey[Stats] = web.AppKey("stats", Stats)
+
+
+async def _show(request: web.Request) -> web.Response:
+    return web.json_response(request.app[STATS].as_dict())
+
+
+async def _reset(request: web.Request) -> web.Response:
+    request.app[STATS].clear()
+    return web.json_response({})
+
+
+def setup(app: web.Application) -> None:
+    """The counter page, outside /api and without a key: it holds nothing but numbers."""
+    app.router.add_get("/sandbox/stats", _show)
+    app.router.add_post("/sandbox/stats/reset", _reset)

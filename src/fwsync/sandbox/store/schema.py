@@ -1,0 +1,42 @@
+"""The tables. One row per document of any kind, one per version of a file.
+
+    nodes   id PK, kind (singular: project, session, analysis, gear, job ...), parent_id, the ids of all ancestors,
+            label, doc (JSON without info, files and ancestors), info (JSON, kept apart: listings leave it out)
+    files   one row per version; `current` = 1 for the newest that is not deleted
+    tickets download tickets and signed uploads, JSON
+    facts   single values: schema version, API key, whether the demo site was built
+
+Every listing walks an index whose last column is the id, so that the next page costs what the first one did.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+
+STATEMENTS = (
+    """create table if not exists nodes (
+        id text primary key, kind text not null, parent_id text,
+        group_id text, project_id text, subject_id text, session_id text, acquisition_id text,
+        label text, doc text not null, info text not null default '{}')""",
+    "create index if not exists nodes_kind on nodes (kind, id)",
+    "create index if not exists nodes_parent on nodes (kind, parent_id, id)",
+    "create index if not exists nodes_parent_label on nodes (parent_id, label, kind)",
+    "create index if not exists nodes_label on nodes (kind, label, id)",
+    "create index if not exists nodes_group on nodes (kind, group_id, id)",
+    "create index if not exists nodes_project on nodes (kind, project_id, id)",
+    "create index if not exists nodes_project_label on nodes (kind, project_id, label, id)",
+    "create index if not exists nodes_subject on nodes (kind, subject_id, id)",
+    "create index if not exists nodes_session on nodes (kind, session_id, id)",
+    """create table if not exists files (
+        row integer primary key, file_id text not null, version integer not null, current integer not null,
+        parent_kind text not null, parent_id text not null,
+        group_id text, project_id text, subject_id text, session_id text, acquisition_id text, analysis_id text,
+        name text not null, size integer not null, blob text not null,
+        doc text not null, info text not null default '{}')""",
+    "create unique index if not exists files_version on files (file_id, version)",
+    "create unique index if not exists files_name on files (parent_id, name) where current = 1",
+    "create index if not exists files_current on files (current, file_id)",
+    "create index if not exists files_project on files (current, project_id, file_id)",
+    "create table if not exists tickets (id text primary key, made real not null, doc text not null)",
+    "create table if not exists facts (name text primary key, value text)",
+)

@@ -1,0 +1,1 @@
+"""Bodies: ranges, zip members, tickets and signed links, streamed."""
