@@ -1,0 +1,243 @@
+"""Typed calls to a Flywheel site: `async with Flywheel.from_key(key) as fw: ...`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from fwsync import logs
+from fwsync.client import query as q
+from fwsync.client.key import ApiKey
+from fwsync.client.nouns import Analyses, Noun, convert
+from fwsync.client.session import ApiSession, decode
+from fwsync.config import NetworkSettings
+from fwsync.errors import NotFoundError, RemoteError
+from fwsync.model import (
+    PLURALS,
+    Acquisition,
+    Analysis,
+    FileEntry,
+    Gear,
+    Group,
+    Project,
+    Reference,
+    Session,
+    Subject,
+    User,
+)
+
+log = logs.get("client")
+
+KINDS: dict[str, type[Any]] = {
+    "group": Group,
+    "project": Project,
+    "subject": Subject,
+    "session": Session,
+    "acquisition": Acquisition,
+    "analysis": Analysis,
+    "gear": Gear,
+    "file": FileEntry,
+}
+NO_SUCH_ROUTE = frozenset({404, 405, 501})
+
+
+class SiteConfig(msgspec.Struct, frozen=True):
+    """What a site can do: signed transfers, and its page limit if it has one."""
+
+    signed_urls: bool = False
+    pagination_limit: int | None = None
+
+
+class Node(msgspec.Struct, frozen=True):
+    """What a path leads to: its container type (`file` and `gear` too) and its document."""
+
+    container_type: str
+    document: Any
+
+    @property
+    def id(self) -> str:
+        """The id of the container, or the file id."""
+        held = self.document.file_id if isinstance(self.document, FileEntry) else self.document.id
+        return str(held or "")
+
+    @property
+    def label(self) -> str:
+        """The label of the container, or the file's name."""
+        if isinstance(self.document, FileEntry):
+            return self.document.name
+        return str(getattr(self.document, "label", None) or self.document.id)
+
+
+class Upserted(msgspec.Struct, frozen=True):
+    """One level of a hierarchy upsert: the container's id and `created`, `updated` or `ignored`."""
+
+    id: str
+    result: str
+
+
+class Flywheel:
+    """A site, opened with an API key."""
+
+    def __init__(self, session: ApiSession) -> None:
+        self.session = session
+        self.groups = Noun(session, "group", Group)
+        self.projects = Noun(session, "project", Project)
+        self.subjects = Noun(session, "subject", Subject)
+        self.sessions = Noun(session, "session", Session)
+        self.acquisitions = Noun(session, "acquisition", Acquisition)
+        self.analyses = Analyses(session)
+        self.gears = Noun(session, "gear", Gear)
+        self._config: SiteConfig | None = None
+
+    @classmethod
+    def from_key(
+        cls,
+        key: ApiKey | str,
+        settings: NetworkSettings | None = None,
+        *,
+        on_retry: Callable[[str, int, float], None] | None = None,
+    ) -> Flywheel:
+        """A site that is not connected yet: enter it. AuthError if the key is malformed."""
+        parsed = ApiKey.parse(key) if isinstance(key, str) else key
+        return cls(ApiSession(parsed, settings, on_retry=on_retry))
+
+    async def __aenter__(self) -> Self:
+        await self.session.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.session.__aexit__(kind, error, trace)
+
+    @property
+    def site(self) -> str:
+        """The site's name: host, and port where unusual."""
+        return self.session.key.site
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self.session.requests
+
+    @property
+    def retries(self) -> int:
+        """How many of them were repetitions."""
+        return self.session.retries
+
+    def noun(self, level: str) -> Noun[Any]:
+        """The calls for one level of the hierarchy."""
+        found: Noun[Any] = getattr(self, PLURALS[level])
+        return found
+
+    async def auth_status(self) -> dict[str, Any]:
+        """Check the key. AuthError if the site refuses it."""
+        answer = await self.session.call("GET", "auth", "status")
+        found: dict[str, Any] = decode(answer, dict, "GET /auth/status")
+        return found
+
+    async def whoami(self) -> User:
+        """Whose key it is."""
+        user: User = decode(await self.session.call("GET", "users", "self"), User, "GET /users/self")
+        return user
+
+    async def config(self) -> SiteConfig:
+        """What the site can do; asked once. A site that does not tell has the defaults."""
+        if self._config is None:
+            try:
+                found = decode(await self.session.call("GET", "config"), dict, "GET /config")
+            except RemoteError as error:
+                log.info("no config", reason=str(error))
+                found = {}
+            features, site = found.get("features") or {}, found.get("site") or {}
+            limit = site.get("pagination_limit")
+            self._config = SiteConfig(
+                signed_urls=bool(features.get("signed_url") or found.get("signed_url")),
+                pagination_limit=limit if isinstance(limit, int) and limit > 0 else None,
+            )
+        return self._config
+
+    async def get(self, ident: str) -> Node:
+        """Any container by its id."""
+        answer = await self.session.call("GET", "containers", ident)
+        return _node(decode(answer, dict, "GET /containers"))
+
+    async def lookup(self, path: Sequence[str]) -> Node:
+        """What a path of labels (`<id:HEX>` allowed) leads to; NotFoundError if nothing."""
+        answer = await self.session.call("POST", "lookup", json={"path": list(path)}, safe=True)
+        return _node(decode(answer, dict, "POST /lookup"))
+
+    async def all_gears(self) -> list[Gear]:
+        """Every version of every gear, disabled ones too."""
+        return [gear async for gear in self.gears.iter(extra={"all_versions": "true", "include_invalid": "true"})]
+
+    async def upsert_hierarchy(self, project_id: str, levels: Mapping[str, Mapping[str, Any]]) -> dict[str, Upserted]:
+        """Create or update a subject, its session and its acquisition in one request.
+
+        `levels` maps `subject`, `session`, `acquisition` to their documents. Idempotent by natural key, so it is
+        simply repeated. RemoteError 403, 404, 405 or 501 where the site does not grant it.
+        """
+        answer = await self.session.call(
+            "POST", "projects", project_id, "upsert-hierarchy", json=dict(levels), safe=True
+        )
+        found = decode(answer, dict[str, Any], "POST /projects/{id}/upsert-hierarchy")
+        out = {}
+        for level in levels:
+            one = found.get(level)
+            if isinstance(one, dict) and isinstance(one.get("_id"), str):
+                out[level] = Upserted(one["_id"], str(one.get("upsert_result") or "created"))
+        return out
+
+    async def project_analyses(self, project_id: str, gear: str | None = None) -> AsyncIterator[Analysis]:
+        """All analyses in a project, with their jobs, of one gear if named.
+
+        Asks the site-wide listing first, then the project's, then each session and subject by itself, whichever is
+        the first that the site has.
+        """
+        tries = (
+            self.analyses.iter(
+                filters=q.all_of(f"parents.project={project_id}", q.where("gear_info.name", "=", gear) if gear else ""),
+                extra={"inflate_job": "true"},
+            ),
+            self.analyses.iter(path=("projects", project_id, "all", "analyses"), extra={"inflate_job": "true"}),
+            self._analyses_one_by_one(project_id),
+        )
+        for number, listing in enumerate(tries):
+            seen = False
+            try:
+                async for analysis in listing:
+                    seen = True
+                    if _in_project(analysis, project_id) and (gear is None or _gear_name(analysis) == gear):
+                        yield await self.analyses.with_job(analysis)
+                return
+            except RemoteError as error:
+                if seen or number == len(tries) - 1 or error.status not in (400, 404, 405, 422, 501):
+                    raise
+                log.info("listing refused", reason=str(error))
+
+    async def _analyses_one_by_one(self, project_id: str) -> AsyncIterator[Analysis]:
+        parent = Reference(type="project", id=project_id)
+        for noun in (self.sessions, self.subjects):
+            async for container in noun.iter(parent=parent):
+                whole = await noun.get(container.id)
+                for analysis in whole.analyses or ():
+                    yield analysis
+
+
+def _gear_name(analysis: Analysis) -> str | None:
+    return analysis.gear_info.name if analysis.gear_info else None
+
+
+def _in_project(analysis: Analysis, project_id: str) -> bool:
+    # Analyses taken off their session may come without parents.
+    return analysis.parents is None or analysis.parents.project in (None, project_id)
+
+
+def _node(document: dict[str, Any]) -> Node:
+    kind = document.get("container_type") or document.get("node_type")
+    if kind not in KINDS:
+        raise NotFoundError(f"leads to a {kind}, which can't be used here", status=404, request="POST /lookup")
+    return Node(kind, convert(document, KINDS[kind], "POST /lookup"))

@@ -1,0 +1,227 @@
+"""The calls that every kind of container has: list, get, create, modify, delete, info, tags, notes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from fwsync.client.session import ApiSession, Query, decode
+from fwsync.errors import ProtocolError
+from fwsync.model import PLURALS, Analysis, FileEntry, Job, Reference
+
+T = TypeVar("T")
+
+_BELOW = {
+    "project": {"group"},
+    "subject": {"project"},
+    "session": {"project", "subject"},
+    "acquisition": {"session"},
+    "analysis": {"project", "subject", "session", "acquisition"},
+}
+"""Under which parents a listing has a route of its own; elsewhere it is filtered by `parents`."""
+
+
+def convert(document: Any, kind: type[T], what: str) -> T:
+    """A decoded document as a struct; ProtocolError if it has the wrong shape."""
+    try:
+        return msgspec.convert(document, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise ProtocolError(f"not the expected document: {error}", status=200, request=what) from error
+
+
+class Page(msgspec.Struct):
+    """One page of raw documents and, where the site told it, how many there are in all."""
+
+    documents: list[Any]
+    total: int | None = None
+
+
+class Noun(Generic[T]):
+    """The calls for one kind of container."""
+
+    def __init__(self, session: ApiSession, kind: str, struct: type[T]) -> None:
+        self.session, self.kind, self.struct = session, kind, struct
+        self.plural = PLURALS[kind]
+
+    def _listing(self, parent: Reference | None, filters: str) -> tuple[tuple[str, ...], str]:
+        if parent is None:
+            return (self.plural,), filters
+        if parent.type in _BELOW.get(self.kind, ()):
+            return (PLURALS[parent.type], parent.id, self.plural), filters
+        clause = f"parents.{parent.type}={parent.id}"
+        return (self.plural,), f"{clause},{filters}" if filters else clause
+
+    async def page(
+        self,
+        *,
+        parent: Reference | None = None,
+        filters: str = "",
+        limit: int,
+        after_id: str | None = None,
+        info: bool = False,
+        files: bool = True,
+        extra: Mapping[str, str] | None = None,
+        path: tuple[str, ...] | None = None,
+        count: bool = False,
+    ) -> Page:
+        """One page. `files` False asks the site to leave files out; `count` asks for the total in an envelope."""
+        segments, filters = (path, filters) if path else self._listing(parent, filters)
+        query: Query = {
+            "filter": filters or None,
+            "limit": limit,
+            "after_id": after_id,
+            "include_all_info": "true" if info else None,
+            **(extra or {}),
+        }
+        features = [name for name, wanted in (("exclude-files", not files), ("pagination", count)) if wanted]
+        answer = await self.session.call("GET", *segments, query=query, features=features)
+        found = decode(answer, Any, f"GET /{'/'.join(segments)}")
+        total = None
+        if isinstance(found, dict):
+            total, found = found.get("total"), found.get("results")
+        if not isinstance(found, list):
+            raise ProtocolError("not a list", status=answer.status, request=f"GET /{'/'.join(segments)}")
+        return Page(found, total if isinstance(total, int) else None)
+
+    async def iter(
+        self,
+        *,
+        parent: Reference | None = None,
+        filters: str = "",
+        info: bool = False,
+        files: bool = True,
+        extra: Mapping[str, str] | None = None,
+        path: tuple[str, ...] | None = None,
+    ) -> AsyncIterator[T]:
+        """Every container that matches, in `_id` order, by pages; the next page is asked for ahead.
+
+        Sites cap their pages, so a short page proves nothing: the listing ends when as many came as the first answer
+        counted, or with an empty page where a site does not count. One that repeats itself ends in ProtocolError.
+        """
+        what = f"GET /{'/'.join(path or (self.plural,))}"
+        asked = self.session.settings.page_size
+
+        async def fetch(after: str | None) -> Page:
+            return await self.page(
+                parent=parent,
+                filters=filters,
+                limit=asked,
+                after_id=after,
+                info=info,
+                files=files,
+                extra=extra,
+                path=path,
+                count=after is None,
+            )
+
+        page = await fetch(None)
+        total, seen, last = page.total, 0, ""
+        while page.documents:
+            ids = [document.get("_id") if isinstance(document, dict) else None for document in page.documents]
+            if not all(isinstance(ident, str) for ident in ids) or (last and last in ids):
+                raise ProtocolError("the listing repeats itself or has no ids", status=200, request=what)
+            last, seen = str(ids[-1]), seen + len(ids)
+            ahead = _Ahead(fetch(last)) if total is None or seen < total else None
+            try:
+                for document in page.documents:
+                    yield convert(document, self.struct, what)
+            except BaseException:
+                if ahead is not None:
+                    ahead.cancel()
+                raise
+            if ahead is None:
+                return
+            page = await ahead.result()
+
+    async def first(self, *, parent: Reference | None = None, filters: str = "") -> T | None:
+        """The first that matches, or None."""
+        page = await self.page(parent=parent, filters=filters, limit=1)
+        return convert(page.documents[0], self.struct, f"GET /{self.plural}") if page.documents else None
+
+    async def get(self, ident: str) -> T:
+        """One container, whole."""
+        answer = await self.session.call("GET", self.plural, ident)
+        found: T = decode(answer, self.struct, f"GET /{self.plural}/{ident}")
+        return found
+
+    async def create(self, document: Mapping[str, Any]) -> str:
+        """A new container; its id. LostAnswerError when nobody knows whether it was made."""
+        answer = await self.session.call("POST", self.plural, json=dict(document))
+        found = decode(answer, dict[str, Any], f"POST /{self.plural}")
+        if not isinstance(found.get("_id"), str):
+            raise ProtocolError("no _id in the answer", status=answer.status, request=f"POST /{self.plural}")
+        return str(found["_id"])
+
+    async def modify(self, ident: str, fields: Mapping[str, Any]) -> None:
+        """Change the given fields."""
+        await self.session.call("PUT", self.plural, ident, json=dict(fields))
+
+    async def delete(self, ident: str) -> None:
+        """Delete a container and everything below it."""
+        await self.session.call("DELETE", self.plural, ident)
+
+    async def set_info(self, ident: str, values: Mapping[str, Any]) -> None:
+        """Set top-level keys of the custom info."""
+        await self.session.call("PATCH", self.plural, ident, "info", json={"set": dict(values)})
+
+    async def add_tag(self, ident: str, tag: str) -> None:
+        """Add a tag. ConflictError if it is there."""
+        await self.session.call("POST", self.plural, ident, "tags", json={"value": tag}, safe=True)
+
+    async def add_note(self, ident: str, text: str) -> None:
+        """Add a note. LostAnswerError when nobody knows whether it was made."""
+        await self.session.call("POST", self.plural, ident, "notes", json={"text": text})
+
+    async def files_of(self, ident: str) -> list[FileEntry]:
+        """The files right on a container."""
+        whole = await self.get(ident)
+        return list(getattr(whole, "files", None) or ())
+
+
+class _Ahead:
+    """A page that is being fetched while the one before it is consumed.
+
+    An asyncio task by itself, not a task group: a generator must not yield inside one.
+    """
+
+    def __init__(self, fetch: Coroutine[Any, Any, Page]) -> None:
+        self._task = asyncio.get_running_loop().create_task(fetch)
+
+    def cancel(self) -> None:
+        """Drop the page; its error, if any, is nobody's business."""
+        self._task.cancel()
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def result(self) -> Page:
+        """The page, once it is here."""
+        try:
+            return await self._task
+        except BaseException:
+            self._task.cancel()
+            raise
+
+
+class Analyses(Noun[Analysis]):
+    """Analyses, whose job may be an id, an object, or absent, by site and by call."""
+
+    def __init__(self, session: ApiSession) -> None:
+        super().__init__(session, "analysis", Analysis)
+
+    async def get(self, ident: str) -> Analysis:
+        """One analysis with its files and its job."""
+        answer = await self.session.call("GET", "analyses", ident, query={"inflate_job": "true"})
+        found: Analysis = decode(answer, Analysis, f"GET /analyses/{ident}")
+        return found
+
+    async def with_job(self, analysis: Analysis) -> Analysis:
+        """The analysis with its job as an object and its files, asking for what the listing left out."""
+        if isinstance(analysis.job, str) or analysis.files is None:
+            analysis = msgspec.structs.replace(await self.get(analysis.id), parents=analysis.parents)
+        if isinstance(analysis.job, str):
+            answer = await self.session.call("GET", "jobs", analysis.job)
+            job = decode(answer, Job, f"GET /jobs/{analysis.job}")
+            analysis = msgspec.structs.replace(analysis, job=job)
+        return analysis

@@ -1,0 +1,345 @@
+"""One HTTP session with a site: sign-in, time-outs, TLS, proxies, redirects, the retry loop, error mapping."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import socket
+import ssl
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import anyio
+import msgspec
+from yarl import URL
+
+import fwsync
+from fwsync import logs
+from fwsync.client import retry, urls
+from fwsync.client.key import ApiKey
+from fwsync.config import NetworkSettings
+from fwsync.errors import (
+    AuthError,
+    ConfigError,
+    ConflictError,
+    ForbiddenError,
+    FwsyncError,
+    LostAnswerError,
+    NotFoundError,
+    ProtocolError,
+    RemoteError,
+    UnreachableError,
+)
+
+log = logs.get("client")
+
+FEATURES = "Safe-Redirect,multipart_signed_url"
+"""Sent as `x-accept-feature`: we drop credentials on redirects, and can upload in parts."""
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 5
+MOST_ERROR_BYTES = 64 * 1024
+
+USER_AGENT = f"fwsync/{fwsync.__version__} (Python {platform.python_version()}; {sys.platform})"
+
+Query = Mapping[str, str | int | None]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole answer to a small call."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    attempts: int = 1
+
+
+class FailedTryError(Exception):
+    """One failed try, before it is decided whether there is another. `error` is what the caller gets in the end."""
+
+    def __init__(
+        self,
+        error: FwsyncError,
+        *,
+        again: bool,
+        untouched: bool = False,
+        wait: float | None = None,
+        slow_down: bool = False,
+    ) -> None:
+        """`again`: worth another try; `untouched`: the server surely did nothing; `wait`: its Retry-After."""
+        super().__init__(str(error))
+        self.error, self.again, self.untouched = error, again, untouched
+        self.wait, self.slow_down = wait, slow_down
+
+
+class ApiSession:
+    """Sends requests to one site. Use as an async context manager."""
+
+    def __init__(
+        self,
+        key: ApiKey,
+        settings: NetworkSettings | None = None,
+        *,
+        on_retry: Callable[[str, int, float], None] | None = None,
+    ) -> None:
+        """`on_retry(reason, attempt, wait)` is told of each retry; it must not block."""
+        self.key = key
+        self.settings = settings or NetworkSettings()
+        self.policy = retry.Policy(tries=self.settings.tries, seconds=self.settings.retry_seconds)
+        self.calls = retry.AdaptiveLimiter(self.settings.calls, self.settings.max_calls)
+        self.bodies = retry.AdaptiveLimiter(self.settings.bodies, self.settings.max_bodies)
+        self.requests = 0
+        self.retries = 0
+        self._on_retry = on_retry
+        self._reached = False
+        self._headers = {
+            "Authorization": key.authorization,
+            "User-Agent": USER_AGENT,
+            "x-accept-feature": FEATURES,
+            "Accept": "application/json",
+        }
+
+    async def __aenter__(self) -> Self:
+        # No limit in the connector: the two limiters bound what is in flight.
+        connector = aiohttp.TCPConnector(limit=0, ssl=tls_context(self.settings.ca_bundle), ttl_dns_cache=300)
+        self._http = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=self.settings.connect_timeout, sock_read=self.settings.read_timeout
+            ),
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._http.close()
+
+    async def call(
+        self,
+        method: str,
+        *segments: str,
+        query: Query | None = None,
+        json: Any = None,
+        safe: bool | None = None,
+        features: Sequence[str] = (),
+    ) -> Answer:
+        """A small call, repeated as the rules allow.
+
+        `safe` tells that repeating it does no harm (default: every method but POST). A call that is not safe and
+        whose answer is lost raises LostAnswerError; 429 and 503, and failures to connect, are repeated all the same.
+        """
+        url = urls.build(self.key.base, segments, query)
+        what = f"{method} /{'/'.join(segments)}"
+        repeatable = method != "POST" if safe is None else safe
+        data = None if json is None else msgspec.json.encode(json)
+        headers = {"Content-Type": "application/json"} if data is not None or method == "POST" else {}
+        if features:
+            headers["x-accept-feature"] = ",".join((FEATURES, *features))
+        attempt, idle_since = 0, time.monotonic()
+        while True:
+            attempt += 1
+            try:
+                async with self.calls.slot():
+                    answer = await self._once(method, url, what, data, headers, attempt)
+                self.calls.went_well()
+                return answer
+            except FailedTryError as failure:
+                if failure.slow_down:
+                    self.calls.too_much()
+                if not failure.again:
+                    raise failure.error from failure.__cause__
+                if not (repeatable or failure.untouched):
+                    raise LostAnswerError(f"{what}: the answer was lost ({failure})", attempts=attempt) from failure
+                await self.pause(failure, attempt, idle_since)
+
+    async def pause(self, failure: FailedTryError, attempt: int, idle_since: float) -> None:
+        """Wait before the next try, or raise the failure's error when there is none left."""
+        wait = retry.back_off(self.policy, attempt, retry.chance(), failure.wait)
+        policy = self.policy
+        if not self._reached and isinstance(failure.error, UnreachableError):
+            # A wrong host or a closed port on the very first request is a person's mistake: don't take minutes.
+            policy = msgspec.structs.replace(policy, tries=min(policy.tries, 3))
+        if not retry.may_go_on(policy, attempt, time.monotonic() - idle_since, wait):
+            error = failure.error
+            if isinstance(error, (RemoteError, UnreachableError)):
+                error.attempts = attempt
+            raise error from failure
+        self.retries += 1
+        log.info("retry", reason=str(failure), attempt=attempt, wait=round(wait, 2))
+        if self._on_retry is not None:
+            self._on_retry(str(failure), attempt, wait)
+        await anyio.sleep(wait)
+
+    async def _once(
+        self, method: str, url: URL, what: str, data: bytes | None, headers: dict[str, str], attempt: int
+    ) -> Answer:
+        async with self.open(method, url, what, data=data, headers=headers) as response:
+            try:
+                body = await response.read()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise self.transport_failure(error, what) from error
+            return Answer(response.status, response.headers, body, attempt)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        url: URL,
+        what: str,
+        *,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        signed: bool = True,
+        raw: bool = False,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One try of one request, redirects followed by hand; the body is the caller's to read.
+
+        Only 2xx and 416 answers come out, everything else raises FailedTryError. `signed` False leaves our headers out
+        (links to a bucket). `raw` asks for the bytes as they are stored. A redirect to another origin carries neither
+        Authorization nor any other header that names us.
+        """
+        sent = {**(self._headers if signed else {"User-Agent": USER_AGENT}), **(headers or {})}
+        if raw:
+            sent["Accept-Encoding"] = "identity"
+        for _ in range(MOST_REDIRECTS):
+            self.requests += 1
+            try:
+                response = await self._http.request(
+                    method,
+                    url,
+                    data=data,
+                    headers=sent,
+                    allow_redirects=False,
+                    proxy=proxy_for(url),
+                    auto_decompress=not raw,
+                )
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise self.transport_failure(error, what) from error
+            self._reached = True
+            try:
+                location = response.headers.get("Location")
+                if response.status in REDIRECTS and location and method in ("GET", "HEAD"):
+                    target = urls.joined(url, location)
+                    if urls.origin(target) != urls.origin(url):
+                        sent = {k: v for k, v in sent.items() if k in ("User-Agent", "Range", "Accept-Encoding")}
+                    url = target
+                    continue
+                if response.status >= 300 and response.status != 416:
+                    raise await self._refused(response, what, url)
+                yield response
+                return
+            finally:
+                response.release()
+        raise FailedTryError(ProtocolError("too many redirects", status=310, request=what), again=False)
+
+    async def _refused(self, response: aiohttp.ClientResponse, what: str, url: URL) -> FailedTryError:
+        try:
+            raw = await response.content.read(MOST_ERROR_BYTES)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            raw = b""
+        reason, request_id = _error_body(raw, response)
+        error = status_error(response.status, reason, what, request_id, self.key.site)
+        if urls.origin(url) != urls.origin(URL(self.key.base)) and not isinstance(error, RemoteError):
+            # A bucket's 401 says nothing about our key: the link has expired.
+            error = ForbiddenError(reason, status=response.status, request=what)
+        wait = retry.retry_after(response.headers.get("Retry-After"), time.time())
+        return FailedTryError(
+            error,
+            again=response.status in retry.RETRIED,
+            untouched=response.status in retry.REFUSED_UNTOUCHED,
+            wait=wait,
+            slow_down=response.status in retry.SLOW_DOWN,
+        )
+
+    def transport_failure(self, error: BaseException, what: str) -> FailedTryError:
+        """A failure below HTTP: the one place where aiohttp's and the system's errors are mapped."""
+        site = self.key.site
+        if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+            reason = getattr(error, "certificate_error", None) or error
+            hint = "if your network has its own certificate authority, name its file by --ca-bundle"
+            return FailedTryError(
+                UnreachableError(f"{site}: the TLS certificate is not trusted ({reason}); {hint}"), again=False
+            )
+        if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
+            return FailedTryError(
+                UnreachableError(f"{site}: unknown host; check the name in the API key"), again=True, untouched=True
+            )
+        if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
+            return FailedTryError(
+                UnreachableError(f"{site}: the proxy from the environment failed: {error}"), again=True, untouched=True
+            )
+        if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+            why = getattr(error, "strerror", None) or "timed out"
+            line = f"{site}: can't connect ({why}); check host, port and network"
+            return FailedTryError(UnreachableError(line), again=True, untouched=True)
+        if isinstance(error, (aiohttp.ServerTimeoutError, TimeoutError)):
+            line = f"{what}: no bytes from {site} for {self.settings.read_timeout:g} s"
+            return FailedTryError(UnreachableError(line), again=True, slow_down=True)
+        detail = logs.scrub(str(error)) or type(error).__name__
+        return FailedTryError(UnreachableError(f"{what}: the connection to {site} broke ({detail})"), again=True)
+
+
+def decode(answer: Answer, kind: type[Any], what: str) -> Any:
+    """The JSON body of an answer as `kind`; ProtocolError if it is not that."""
+    try:
+        return msgspec.json.decode(answer.body, type=kind, strict=False)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        start = answer.body[:80].decode("utf-8", "replace")
+        html = " (an HTML page: a proxy or a wrong host?)" if re.match(r"\s*<", start) else ""
+        raise ProtocolError(f"not the expected JSON{html}: {error}", status=answer.status, request=what) from error
+
+
+def _error_body(raw: bytes, response: aiohttp.ClientResponse) -> tuple[str, str | None]:
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = None
+    if isinstance(body, dict):
+        reason = body.get("message") or body.get("detail") or response.reason or ""
+        return logs.scrub(str(reason))[:500], body.get("request_id")
+    return response.reason or "no reason given", None
+
+
+def status_error(status: int, reason: str, what: str, request_id: str | None, site: str) -> FwsyncError:
+    """The error for a final status."""
+    if status == 401:
+        return AuthError(
+            f"{site} refuses the API key ({reason}); get a new one from your profile page, then fwsync login"
+        )
+    if status in retry.RETRIED:
+        return UnreachableError(f"{what}: {site} answered {status} ({reason})")
+    kind = {403: ForbiddenError, 404: NotFoundError, 409: ConflictError, 422: ConflictError}.get(status, RemoteError)
+    return kind(reason, status=status, request=what, request_id=request_id)
+
+
+def tls_context(ca_bundle: str) -> ssl.SSLContext:
+    """One context: the given CA file, else SSL_CERT_FILE or REQUESTS_CA_BUNDLE, else the system's store."""
+    path = ca_bundle or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or None
+    try:
+        if path and os.path.isdir(path):  # noqa: PTH112 - one stat at start-up
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{path}: is no usable CA file ({error}); give one by --ca-bundle") from error
+
+
+def proxy_for(url: URL) -> str | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a URL."""
+    proxies = urllib.request.getproxies_environment()
+    found = proxies.get(url.scheme) or proxies.get("all")
+    if not found or urllib.request.proxy_bypass_environment(  # type: ignore[attr-defined]
+        f"{url.host}:{url.port}", proxies
+    ):
+        return None
+    return found if "://" in found else f"http://{found}"
