@@ -183,13 +183,19 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ZipMember(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of a zip file's directory; `path` as the archive spells it, `size` in bytes uncompressed."""
+    """One entry of a zip file's directory; `path` as the archive spells it, `size` in bytes uncompressed.
+
+    `crc`, `packed` (bytes compressed), `offset` (of the local header) and `method` are known only where the archive's
+    own directory was read.
+    """
 
     path: str
     size: int | None = None
     timestamp: str | None = None
     crc: int | None = None
-    compressed_size: int | None = None
+    packed: int | None = None
+    offset: int | None = None
+    method: int | None = None
 
     @property
     def is_folder(self) -> bool:

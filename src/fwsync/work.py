@@ -225,7 +225,8 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of `download.file` and `download.member`: one version of one file, or one member inside its zip.
 
     `path` is relative to the root of the local tree, `/`-separated and already safe. `size` and `hash` are those of
-    the file entry; `member_*` those of the member, as far as its archive's directory tells.
+    the file entry; `member_*` tell of the member (size, CRC, where its local header begins, packed size, zip method) as
+    far as its archive's directory was read: without them it comes by the site's own member endpoint.
     """
 
     container_type: str
@@ -240,6 +241,9 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     member: str | None = None
     member_size: int | None = None
     member_crc: int | None = None
+    member_offset: int | None = None
+    member_packed: int | None = None
+    member_method: int | None = None
 
 
 class SendFile(msgspec.Struct, frozen=True, kw_only=True):

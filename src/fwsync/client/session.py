@@ -45,6 +45,7 @@ FEATURES = "Safe-Redirect,multipart_signed_url"
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
+LINK_EXPIRED = frozenset({400, 401, 403, 404, 410})
 MOST_ERROR_BYTES = 64 * 1024
 
 USER_AGENT = f"fwsync/{fwsync.__version__} (Python {platform.python_version()}; {sys.platform})"
@@ -72,11 +73,13 @@ class FailedTryError(Exception):
         untouched: bool = False,
         wait: float | None = None,
         slow_down: bool = False,
+        expired: bool = False,
     ) -> None:
-        """`again`: worth another try; `untouched`: the server surely did nothing; `wait`: its Retry-After."""
+        """`again`: worth another try; `untouched`: the server surely did nothing; `wait`: its Retry-After; `expired`:
+        a link that the site gave us was refused, so that one fresh link is worth asking for."""
         super().__init__(str(error))
         self.error, self.again, self.untouched = error, again, untouched
-        self.wait, self.slow_down = wait, slow_down
+        self.wait, self.slow_down, self.expired = wait, slow_down, expired
 
 
 class ApiSession:
@@ -212,6 +215,7 @@ class ApiSession:
         sent = {**(self._headers if signed else {"User-Agent": USER_AGENT}), **(headers or {})}
         if raw:
             sent["Accept-Encoding"] = "identity"
+        first = url
         for _ in range(MOST_REDIRECTS):
             self.requests += 1
             try:
@@ -236,23 +240,24 @@ class ApiSession:
                     url = target
                     continue
                 if response.status >= 300 and response.status != 416:
-                    raise await self._refused(response, what, url)
+                    raise await self._refused(response, what, linked=url != first)
                 yield response
                 return
             finally:
                 response.release()
         raise FailedTryError(ProtocolError("too many redirects", status=310, request=what), again=False)
 
-    async def _refused(self, response: aiohttp.ClientResponse, what: str, url: URL) -> FailedTryError:
+    async def _refused(self, response: aiohttp.ClientResponse, what: str, *, linked: bool) -> FailedTryError:
         try:
             raw = await response.content.read(MOST_ERROR_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError):
             raw = b""
         reason, request_id = _error_body(raw, response)
         error = status_error(response.status, reason, what, request_id, self.key.site)
-        if urls.origin(url) != urls.origin(URL(self.key.base)) and not isinstance(error, RemoteError):
+        expired = linked and response.status in LINK_EXPIRED
+        if expired:
             # A bucket's 401 says nothing about our key: the link has expired.
-            error = ForbiddenError(reason, status=response.status, request=what)
+            error = ForbiddenError(f"the site's own link was refused ({reason})", status=response.status, request=what)
         wait = retry.retry_after(response.headers.get("Retry-After"), time.time())
         return FailedTryError(
             error,
@@ -260,6 +265,7 @@ class ApiSession:
             untouched=response.status in retry.REFUSED_UNTOUCHED,
             wait=wait,
             slow_down=response.status in retry.SLOW_DOWN,
+            expired=expired,
         )
 
     def transport_failure(self, error: BaseException, what: str) -> FailedTryError:
