@@ -133,6 +133,7 @@ class Summary(msgspec.Struct, kw_only=True):
     """The sum over all outcomes; exit code and verdict come from here alone.
 
     planned = done + unchanged + skipped + failed + stopped + rejected must hold, else the verdict is incomplete.
+    `facts` are numbers about the input, such as rows read.
     """
 
     run: str = ""
@@ -145,6 +146,7 @@ class Summary(msgspec.Struct, kw_only=True):
     reasons: Counter[str] = msgspec.field(default_factory=Counter)
     first_failures: list[Outcome] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
+    facts: dict[str, int] = msgspec.field(default_factory=dict)
     retries: int = 0
     requests: int = 0
     bytes: int = 0

@@ -1,0 +1,94 @@
+"""What should be in a local tree, and what is, to a plan of downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from fwsync.work import Entry, FetchFile, Outcome, WorkItem
+
+CHANGED_LOCALLY = "changed locally; kept as it is"
+
+
+class Indexed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the journal remembers of a file that fwsync put into the tree."""
+
+    path: str
+    file_id: str
+    version: int | None
+    hash: str | None
+    member: str | None
+    size: int
+    mtime_ns: int
+
+
+class Local(msgspec.Struct, frozen=True):
+    """What a scan found at a path: size in bytes and modification time in nanoseconds."""
+
+    size: int
+    mtime_ns: int
+
+
+class WantedFile(msgspec.Struct, frozen=True):
+    """A remote file or member, with its place in the tree."""
+
+    fetch: FetchFile
+    target: str
+
+
+def plan_mirror(
+    wanted: Iterable[WantedFile], index: Mapping[str, Indexed], found: Mapping[str, Local]
+) -> Iterator[Entry]:
+    """One entry for each wanted file.
+
+    unchanged    the index says that this version was put here, and the local file is as it was left
+    skipped      it was put here and has been changed locally since: local changes are kept
+    download     all else; a local file that is in the way is adopted by the handler if its bytes are equal, and
+                 never overwritten if they are not
+    """
+    for one in wanted:
+        fetch = one.fetch
+        known, local = index.get(fetch.path), found.get(fetch.path)
+        state = _compare(fetch, known, local)
+        if state == "download":
+            yield item_of(one)
+        else:
+            yield Outcome(
+                key=key_of(fetch),
+                kind=kind_of(fetch),
+                state="skipped" if state == "changed" else "unchanged",
+                target=fetch.path,
+                reason=CHANGED_LOCALLY if state == "changed" else "",
+                ref=fetch.file_id,
+                attempts=0,
+            )
+
+
+def _compare(fetch: FetchFile, known: Indexed | None, local: Local | None) -> str:
+    if known is None or local is None:
+        return "download"
+    if (local.size, local.mtime_ns) != (known.size, known.mtime_ns):
+        return "changed"
+    same_version = known.version == fetch.version and known.member == fetch.member
+    same_content = known.hash == fetch.hash or not (known.hash and fetch.hash)
+    if known.file_id == (fetch.file_id or "") and same_version and same_content:
+        return "unchanged"
+    return "download"
+
+
+def kind_of(fetch: FetchFile) -> str:
+    """The kind of the item that fetches this."""
+    return "download.member" if fetch.member is not None else "download.file"
+
+
+def key_of(fetch: FetchFile) -> str:
+    """The key of the item: the file and member, not the path, which a rename changes."""
+    return f"{fetch.file_id or fetch.container_id + '/' + fetch.name}#{fetch.member or ''}>{fetch.path}"
+
+
+def item_of(one: WantedFile) -> WorkItem:
+    """The download of one file."""
+    fetch = one.fetch
+    size = fetch.member_size if fetch.member is not None else fetch.size
+    return WorkItem(kind=kind_of(fetch), key=key_of(fetch), target=fetch.path, payload=fetch, bytes=size or 0)
