@@ -76,6 +76,7 @@ class Upserted(msgspec.Struct, frozen=True):
 
     id: str
     result: str
+    attempts: int = 1
 
 
 class Flywheel:
@@ -188,7 +189,7 @@ class Flywheel:
         for level in levels:
             one = found.get(level)
             if isinstance(one, dict) and isinstance(one.get("_id"), str):
-                out[level] = Upserted(one["_id"], str(one.get("upsert_result") or "created"))
+                out[level] = Upserted(one["_id"], str(one.get("upsert_result") or "created"), answer.attempts)
         return out
 
     async def project_analyses(self, project_id: str, gear: str | None = None) -> AsyncIterator[Analysis]:

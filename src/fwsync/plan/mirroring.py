@@ -71,7 +71,8 @@ def _compare(fetch: FetchFile, known: Indexed | None, local: Local | None) -> st
     if (local.size, local.mtime_ns) != (known.size, known.mtime_ns):
         return "changed"
     same_version = known.version == fetch.version and known.member == fetch.member
-    same_content = known.hash == fetch.hash or not (known.hash and fetch.hash)
+    # A member is proved by its own CRC; what it came from, by the version of its archive.
+    same_content = fetch.member is not None or known.hash == fetch.hash or not (known.hash and fetch.hash)
     if known.file_id == (fetch.file_id or "") and same_version and same_content:
         return "unchanged"
     return "download"

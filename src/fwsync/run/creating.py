@@ -1,0 +1,253 @@
+"""Handlers that create containers: by hierarchy upsert where the site grants it, else by three classic creates.
+
+A create whose answer is lost may have been carried out, or still be. So an intent is committed to the journal before a
+classic create is sent; a lost answer is looked up until the grace time has passed, and only then sent again; a later
+run looks up intents without an outcome first. An upsert is idempotent by natural key and is simply repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import msgspec
+
+from fwsync import logs
+from fwsync.client import query as q
+from fwsync.client.api import Flywheel, Upserted
+from fwsync.errors import AuthError, ConflictError, FwsyncError, LostAnswerError, RemoteError
+from fwsync.model import Container, Reference
+from fwsync.run.journal import Intent, Journal
+from fwsync.run.pool import Handler
+from fwsync.work import NewContainer, Outcome, State, WorkItem
+
+log = logs.get("run")
+
+REFUSES_UPSERT = frozenset({401, 403, 404, 405, 501})
+PARENT_LEVEL = {"subject": "project", "session": "subject", "acquisition": "session"}
+LEVELS = ("subject", "session", "acquisition")
+
+
+class Double(msgspec.Struct, frozen=True):
+    """A create that was sent twice: where to look for a double at the end."""
+
+    level: str
+    parent_id: str
+    label: str
+
+
+class Creator:
+    """Creates containers on one site, for one run."""
+
+    def __init__(self, fw: Flywheel, journal: Journal, run: str, *, grace: float, upsert: bool = True) -> None:
+        """`grace` is how many seconds after sending a create may still be carried out by the site."""
+        self._fw, self._journal, self._run, self._grace = fw, journal, run, grace
+        self._upsert: bool | None = None if upsert else False
+        self._probe = anyio.Lock()
+        self._old: dict[tuple[str, str, str], Intent] | None = None
+        self._sent_twice: list[Double] = []
+        self._made: set[str] = set()
+        self.warnings: list[str] = []
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers by item kind."""
+        return {f"create.{level}": self.create for level in LEVELS}
+
+    async def create(self, item: WorkItem, parent_ref: str | None) -> Sequence[Outcome]:
+        """Create one container and its riders. The first upsert of a run goes alone: it shows whether the site has it."""
+        if self._upsert is None:
+            async with self._probe:
+                if self._upsert is None:
+                    return await self._create(item, parent_ref)
+        return await self._create(item, parent_ref)
+
+    async def _create(self, item: WorkItem, parent_ref: str | None) -> Sequence[Outcome]:
+        if self._upsert is not False:
+            try:
+                outcomes = await self._by_upsert(item)
+                self._upsert = True
+                return outcomes
+            except RemoteError as error:
+                if error.status not in REFUSES_UPSERT:
+                    self._upsert = True  # its values are wrong, the route is there
+                    raise
+                if self._upsert is None:
+                    self.warnings.append(
+                        f"the site grants no hierarchy upsert ({error.status}); using one create per container"
+                    )
+                self._upsert = False
+            except AuthError as error:
+                if self._upsert:
+                    raise
+                self.warnings.append(f"the hierarchy upsert was refused ({error}); using one create per container")
+                self._upsert = False
+        return await self._classic(item, parent_ref)
+
+    # --- hierarchy upsert ---------------------------------------------------------------------------------------
+
+    async def _by_upsert(self, item: WorkItem) -> Sequence[Outcome]:
+        """One request for the item and its riders. Existing parents are named by label alone: fields would overwrite
+        theirs."""
+        began = time.monotonic()
+        payload = _payload(item)
+        body: dict[str, dict[str, Any]] = {
+            level: {"label": label} for level, label in zip(LEVELS, payload.lineage, strict=False)
+        }
+        for one in item.everyone():
+            new = _payload(one)
+            body[new.level] = {"label": new.label, **new.fields}
+        found = await self._fw.upsert_hierarchy(payload.project_id, body)
+        seconds = time.monotonic() - began
+        return [_settled(one, found.get(_payload(one).level), seconds) for one in item.everyone()]
+
+    # --- classic creates ----------------------------------------------------------------------------------------
+
+    async def _classic(self, item: WorkItem, parent_ref: str | None) -> Sequence[Outcome]:
+        out: list[Outcome] = []
+        parent = _payload(item).parent_id or parent_ref
+        items = item.everyone()
+        for position, one in enumerate(items):
+            began = time.monotonic()
+            try:
+                parent, attempts, made = await self._one(_payload(one), parent)
+            except FwsyncError as error:
+                if position == 0 and not isinstance(error, (RemoteError, LostAnswerError)):
+                    raise
+                out.append(one.outcome("failed", reason=error.line, seconds=time.monotonic() - began))
+                out += [
+                    rest.outcome("skipped", reason=f"parent {one.target} was failed", attempts=0)
+                    for rest in items[position + 1 :]
+                ]
+                return out
+            out.append(
+                one.outcome(
+                    "done" if made else "unchanged", ref=parent, attempts=attempts, seconds=time.monotonic() - began
+                )
+            )
+        return out
+
+    async def _one(self, new: NewContainer, parent_id: str | None) -> tuple[str, int, bool]:
+        """Create one container; its id, how often it was sent, and whether fwsync made it, now or in a run before."""
+        parent = parent_id or new.project_id
+        key = (parent, new.level, new.label)
+        site = self._fw.site
+        if self._old is None:
+            self._old = await self._journal.intents(site)
+        sent_at: float | None = None
+        if (old := self._old.pop(key, None)) is not None:
+            sent_at = old.sent_at
+            if (found := await self._look_up(new, parent, sent_at)) is not None:
+                self._journal.settle(site, *key)
+                return found, 0, True
+        document = _document(new, parent)
+        attempts = 0
+        while True:
+            if attempts or sent_at is not None:
+                self._sent_twice.append(Double(new.level, parent, new.label))
+            attempts += 1
+            sent_at = time.time()
+            await self._journal.intend(site, Intent(parent, new.level, new.label, sent_at, self._run))
+            try:
+                made = await self._fw.noun(new.level).create(document)
+                self._made.add(made)
+                self._journal.settle(site, *key)
+                return made, attempts, True
+            except ConflictError:
+                there = await self._find(new, parent)
+                if there is None:
+                    self._journal.settle(site, *key)
+                    raise
+                self._journal.settle(site, *key)
+                return there.id, attempts, attempts > 1
+            except LostAnswerError:
+                if (found := await self._look_up(new, parent, sent_at)) is not None:
+                    self._made.add(found)
+                    self._journal.settle(site, *key)
+                    return found, attempts, True
+                if attempts >= self._fw.session.settings.tries:
+                    raise
+            except RemoteError:
+                self._journal.settle(site, *key)
+                raise
+
+    async def _look_up(self, new: NewContainer, parent: str, sent_at: float) -> str | None:
+        """The container, if it turns up by the end of the grace time: at once, after 1, 3, 7, ... seconds."""
+        pause = 1.0
+        while True:
+            if (found := await self._find(new, parent)) is not None:
+                return found.id
+            left = sent_at + self._grace - time.time()
+            if left <= 0:
+                return None
+            # A clock that was set back must not make the wait longer than the grace time itself.
+            await anyio.sleep(min(pause, left, self._grace))
+            pause *= 2
+
+    async def _find(self, new: NewContainer, parent: str) -> Container | None:
+        """The oldest container with this natural key."""
+        found = await self._all(new.level, parent, new.label)
+        return min(found, key=lambda c: (c.created or "", c.id)) if found else None
+
+    async def _all(self, level: str, parent: str, label: str) -> list[Container]:
+        noun = self._fw.noun(level)
+        reference = Reference(type=PARENT_LEVEL[level], id=parent)
+        filters = q.where("label", "=", label) if q.expressible(label) else ""
+        found = [c async for c in noun.iter(parent=reference, filters=filters, files=False)]
+        return [c for c in found if label in (c.label, getattr(c, "code", None))]
+
+    # --- after the run ------------------------------------------------------------------------------------------
+
+    async def settle_doubles(self) -> list[str]:
+        """Look once more where a create was sent twice. A double that this run made, still empty and unchanged, is
+        deleted; every other is returned as a line for the report."""
+        problems = []
+        for double in self._sent_twice:
+            found = sorted(
+                await self._all(double.level, double.parent_id, double.label), key=lambda c: (c.created or "", c.id)
+            )
+            for extra in found[1:]:
+                if await self._is_untouched(double.level, extra):
+                    await self._fw.noun(double.level).delete(extra.id)
+                    log.info("double deleted", level=double.level, id=extra.id)
+                else:
+                    problems.append(f"{double.level} {double.label!r} is there twice ({found[0].id} and {extra.id})")
+        return problems
+
+    async def _is_untouched(self, level: str, container: Container) -> bool:
+        whole = await self._fw.noun(level).get(container.id)
+        if whole.files or whole.notes or getattr(whole, "analyses", None) or (whole.revision or 1) > 1:
+            return False
+        if level == "acquisition":
+            return True
+        below = self._fw.noun("session" if level == "subject" else "acquisition")
+        return await below.first(parent=Reference(type=level, id=container.id)) is None
+
+
+def _settled(item: WorkItem, found: Upserted | None, seconds: float) -> Outcome:
+    if found is None:
+        return item.outcome("failed", reason=f"the site's upsert answered nothing for {item.target}")
+    # `ignored` after a repeated request: the first one made it, and its answer was lost.
+    there = found.result == "ignored" and found.attempts == 1
+    state: State = "unchanged" if there else "done"
+    return item.outcome(state, ref=found.id, attempts=found.attempts, seconds=seconds)
+
+
+def _payload(item: WorkItem) -> NewContainer:
+    payload = item.payload
+    if not isinstance(payload, NewContainer):
+        raise TypeError(f"{item.kind} needs a NewContainer")
+    return payload
+
+
+def _document(new: NewContainer, parent: str) -> dict[str, Any]:
+    """The body of a classic create. A subject is created by itself: embedded in a session it loses names and sex."""
+    document: dict[str, Any] = {"label": new.label, **new.fields}
+    if new.level == "subject":
+        document["project"] = new.project_id
+    elif new.level == "session":
+        document.update(project=new.project_id, subject={"_id": parent})
+    else:
+        document["session"] = parent
+    return document

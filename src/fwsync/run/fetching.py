@@ -1,0 +1,169 @@
+"""Handlers that download: a partial file in the target folder, verified, then renamed; the journal on both sides."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio.to_thread
+import msgspec
+
+from fwsync import logs
+from fwsync.client import remotezip, transfer
+from fwsync.client.api import Flywheel
+from fwsync.errors import FwsyncError, TargetError
+from fwsync.model import instant
+from fwsync.plan.mirroring import Indexed
+from fwsync.run.journal import Journal
+from fwsync.run.pool import Handler
+from fwsync.run.tree import PartFile, Tree, crc32_of, disk_errors, sha384_of
+from fwsync.work import FetchFile, Outcome, WorkItem
+
+log = logs.get("run")
+
+
+class Fetcher:
+    """Downloads into one tree, for one run."""
+
+    def __init__(self, fw: Flywheel, journal: Journal, tree: Tree, run: str, *, fsync: str = "batch") -> None:
+        self._fw, self._journal, self._tree, self._run, self._fsync = fw, journal, tree, run, fsync
+        self._root = str(tree.real)
+        self._left: dict[tuple[str, str, int | None, str | None], str] = {}
+        self._index: dict[str, Indexed] = {}
+        self.unproved = 0
+
+    async def prepare(self) -> None:
+        """Settle what a killed run left: renames of which nobody knows whether they happened, and partial files.
+
+        The caller holds the tree's lock, so every partial that the journal knows belongs to a dead run.
+        """
+        for path, entry in (await self._journal.index(self._root, "renaming")).items():
+            if await self._is(self._tree.locate(path), entry):
+                self._journal.present(self._root, path)
+            else:
+                await self._journal.forget(self._root, path)
+        self._index = await self._journal.index(self._root)
+        for row in await self._journal.parts(self._root):
+            final = row["path"].rpartition("/")[0]
+            self._left[(final, row["file_id"], row["version"], row["member"])] = row["path"]
+
+    async def sweep(self) -> int:
+        """Remove the partial files of dead runs that this run did not take up; how many."""
+        for path in self._left.values():
+            with disk_errors(path):
+                self._tree.locate(path).unlink(missing_ok=True)
+            self._journal.drop_part(self._root, path)
+        swept, self._left = len(self._left), {}
+        return swept
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers by item kind."""
+        return {"download.file": self.fetch, "download.member": self.fetch}
+
+    async def fetch(self, item: WorkItem, _parent: str | None) -> Sequence[Outcome]:
+        """Bring one file, or one member of a zip, to its place."""
+        began = time.monotonic()
+        file = item.payload
+        if not isinstance(file, FetchFile):
+            raise TypeError(f"{item.kind} needs a FetchFile")
+        place = self._tree.locate(file.path)
+        if place.is_dir() and not place.is_symlink():
+            raise TargetError(f"{file.path}: a folder is in the way")
+        if os.path.lexists(place) and file.path not in self._index:
+            return [await self._adopt(item, file, place)]
+        took, entry = await self._transfer(file, place)
+        self.unproved += took.proof not in ("hash", "crc")
+        seconds = time.monotonic() - began
+        return [item.outcome("done", ref=entry.file_id, attempts=took.attempts, seconds=seconds, moved=took.moved)]
+
+    async def _transfer(self, file: FetchFile, place: Path) -> tuple[transfer.Fetched, Indexed]:
+        key = (file.file_id or "", file.version, file.member)
+        old = self._left.pop((file.path.rpartition("/")[0], *key), None) if file.file_id else None
+        part_path = old or self._tree.part_name(file.path, self._run, key)
+        await self._journal.own_part(self._root, part_path, key, self._run)
+        part = PartFile(self._tree.locate(part_path))
+        try:
+            if old is not None and file.member is None:
+                await part.take_over()
+            elif old is not None:
+                await part.take_over()
+                await part.restart()
+            if file.member is None:
+                took = await transfer.fetch(self._fw.session, file, part)
+            else:
+                took = await remotezip.fetch_member(self._fw.session, file, part)
+            entry = await self._finish(file, part, part_path, place)
+        except FwsyncError:
+            part.close()
+            raise
+        except BaseException:
+            part.close()  # the partial stays, the journal knows it, the next run goes on from it
+            raise
+        part.close()
+        return took, entry
+
+    async def _finish(self, file: FetchFile, part: PartFile, part_path: str, place: Path) -> Indexed:
+        """From a verified partial to the final name. The journal knows of the rename before it happens."""
+        if self._fsync != "never":
+            await part.sync()
+        moment = instant(file.modified)
+        size, mtime_ns = part.stamp(int(moment.timestamp() * 1_000_000) * 1000 if moment else None)
+        entry = Indexed(
+            path=file.path,
+            file_id=file.file_id or "",
+            version=file.version,
+            hash=file.hash if file.member is None else f"crc32-{part.crc32():08x}",
+            member=file.member,
+            size=size,
+            mtime_ns=mtime_ns,
+        )
+        await self._journal.put_file(self._root, entry, "renaming")
+        with disk_errors(file.path):
+            self._tree.locate(file.path)  # once more: a link may have been put there meanwhile
+            part.path.replace(place)
+            if self._fsync == "always":
+                _sync_folder(place.parent)
+        self._journal.present(self._root, file.path)
+        self._journal.drop_part(self._root, part_path)
+        return entry
+
+    async def _adopt(self, item: WorkItem, file: FetchFile, place: Path) -> Outcome:
+        """A local file that the index does not know: ours from now on if its bytes are the wanted ones, else kept."""
+        wanted = Indexed(
+            path=file.path,
+            file_id=file.file_id or "",
+            version=file.version,
+            hash=file.hash if file.member is None else f"crc32-{file.member_crc or 0:08x}",
+            member=file.member,
+            size=(file.size if file.member is None else file.member_size) or 0,
+            mtime_ns=0,
+        )
+        provable = file.hash if file.member is None else file.member_crc is not None
+        if provable and await self._is(place, wanted):
+            held = place.stat()
+            entry = msgspec.structs.replace(wanted, mtime_ns=held.st_mtime_ns)
+            await self._journal.put_file(self._root, entry, "present")
+            return item.outcome("unchanged", ref=file.file_id, reason="adopted: the same bytes were there")
+        return item.outcome("failed", reason="a local file is in the way; move it away, then run again")
+
+    async def _is(self, place: Path, entry: Indexed) -> bool:
+        """Whether a local file is what an index row says."""
+        if place.is_symlink() or not place.is_file() or place.stat().st_size != entry.size:
+            return False
+        digest = entry.hash or ""
+        with disk_errors(place):
+            if digest.startswith(transfer.HASH_PREFIX):
+                return await anyio.to_thread.run_sync(sha384_of, place) == digest.removeprefix(transfer.HASH_PREFIX)
+            if digest.startswith("crc32-"):
+                return f"crc32-{await anyio.to_thread.run_sync(crc32_of, place):08x}" == digest
+        return False
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,328 @@
+"""The journal: what was meant, what was done, and what lies in local trees. SQLite, one writer thread.
+
+    runs      id, command, arguments (JSON, no secrets), site, started, ended, verdict, exit_code, host, pid
+    outcomes  run, key, kind, target, state, reason, ref, attempts, seconds, bytes        one row an item
+    intents   site, parent, level, label, sent_at, run          a create that was sent and has no outcome yet
+    files     root, path, file_id, version, hash, member, size, mtime_ns, state           `renaming` or `present`
+    parts     root, path, file_id, version, member, run         partial files that a run left or is writing
+
+Times are Unix seconds. Everything a run must be able to rely on after SIGKILL (intents, files, parts) is awaited
+until it is committed; outcomes are only queued, and are committed with whatever comes next, at the latest at the end.
+The folder is 0700 and the files are 0600: labels are patients' data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import secrets
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import anyio
+import msgspec
+
+from fwsync import logs
+from fwsync.errors import DiskFullError, NotAsAskedError, TargetError
+from fwsync.plan.mirroring import Indexed
+from fwsync.work import Outcome, Summary
+
+T = TypeVar("T")
+VERSION = 1
+log = logs.get("run")
+
+_STATEMENTS = (
+    """create table if not exists runs (id text primary key, command text, arguments text, site text, started real,
+        ended real, verdict text, exit_code integer, host text, pid integer)""",
+    """create table if not exists outcomes (run text, key text, kind text, target text, state text, reason text,
+        ref text, attempts integer, seconds real, bytes integer, primary key (run, key)) without rowid""",
+    """create table if not exists intents (site text, parent text, level text, label text, sent_at real, run text,
+        primary key (site, parent, level, label)) without rowid""",
+    """create table if not exists files (root text, path text, file_id text, version integer, hash text, member text,
+        size integer, mtime_ns integer, state text, primary key (root, path)) without rowid""",
+    """create table if not exists parts (root text, path text, file_id text, version integer, member text, run text,
+        primary key (root, path)) without rowid""",
+)
+
+_NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs"}
+)
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, as the journal keeps it."""
+
+    id: str
+    command: str
+    arguments: dict[str, Any]
+    site: str
+    started: float
+    ended: float | None = None
+    verdict: str | None = None
+    exit_code: int | None = None
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """A create that was sent at `sent_at` (Unix seconds) by `run`."""
+
+    parent: str
+    level: str
+    label: str
+    sent_at: float
+    run: str
+
+
+class Journal:
+    """The journal of one user on one machine. Use as an async context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "journal.db"
+
+    async def __aenter__(self) -> Self:
+        private_folder(self.folder)
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        try:
+            self._connection = self._open()
+        except sqlite3.OperationalError as error:
+            raise TargetError(
+                f"{self.path}: can't be opened ({error}); set another folder by [state] folder"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise NotAsAskedError(
+                f"{self.path}: the journal is damaged ({error}); move it away: a run without it compares anew"
+            ) from error
+        self._error: sqlite3.Error | None = None
+        self._thread = threading.Thread(target=self._write_loop, name="fwsync-journal", daemon=True)
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._queue.put(None)
+        with anyio.CancelScope(shield=True):
+            await asyncio.to_thread(self._thread.join)
+        self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.close(descriptor)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
+        connection.row_factory = sqlite3.Row
+        found = connection.execute("pragma user_version").fetchone()[0]
+        if found > VERSION:
+            connection.close()
+            raise NotAsAskedError(f"{self.path}: belongs to a newer fwsync; install that, or set another state folder")
+        if on_network(self.folder):
+            # WAL needs shared memory that network file systems do not give.
+            log.warning("the state folder is on a network file system; a local one is faster", folder=str(self.folder))
+            connection.execute("pragma journal_mode=truncate")
+        else:
+            connection.execute("pragma journal_mode=wal")
+        connection.execute("pragma synchronous=normal")
+        for statement in _STATEMENTS:
+            connection.execute(statement)
+        connection.execute(f"pragma user_version={VERSION}")
+        return connection
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in the writer thread and wait until it is committed."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put((work, loop, future))
+        return await future
+
+    def post(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+        """Queue a write that nobody waits for."""
+        self._queue.put((work, None, None))
+
+    def _write_loop(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while batch[-1] is not None and len(batch) < 1000:
+                try:
+                    batch.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            self._commit([job for job in batch if job is not None])
+            if batch[-1] is None:
+                return
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        if not jobs:
+            return
+        results: list[tuple[_Job, Any]] = []
+        error: BaseException | None = None
+        try:
+            self._connection.execute("begin immediate")
+            results = [(job, job[0](self._connection)) for job in jobs]
+            self._connection.execute("commit")
+        except sqlite3.Error as caught:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            full = "full" in str(caught) or "disk I/O" in str(caught)
+            kind = DiskFullError if full else TargetError
+            error = kind(f"{self.path}: the journal can't be written ({caught})")
+            error.__cause__ = caught
+            results = [(job, None) for job in jobs]
+            self._error = caught
+        for (_, loop, future), result in results:
+            if loop is not None and future is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(_settle, future, result, error)
+
+    # --- runs ---------------------------------------------------------------------------------------------------
+
+    async def begin(self, command: str, arguments: dict[str, Any], site: str) -> str:
+        """A new run; its id, which sorts by time."""
+        ident = time.strftime("%Y-%m-%dT%H-%M-%S", time.localtime()) + "-" + secrets.token_hex(2)
+        row = (
+            ident,
+            command,
+            msgspec.json.encode(arguments).decode(),
+            site,
+            time.time(),
+            socket.gethostname(),
+            os.getpid(),
+        )
+        await self.write(
+            lambda c: c.execute(
+                "insert into runs (id, command, arguments, site, started, host, pid) values (?,?,?,?,?,?,?)", row
+            )
+        )
+        return ident
+
+    def record(self, run: str, outcome: Outcome) -> None:
+        """Queue an outcome."""
+        o = outcome
+        row = (run, o.key, o.kind, o.target, o.state, o.reason, o.ref, o.attempts, o.seconds, o.bytes)
+        self.post(lambda c: c.execute("insert or replace into outcomes values (?,?,?,?,?,?,?,?,?,?)", row))
+
+    async def end(self, run: str, summary: Summary) -> None:
+        """Close a run with its verdict; every outcome of it is committed then."""
+        row = (time.time(), summary.verdict, summary.exit_code, run)
+        await self.write(lambda c: c.execute("update runs set ended=?, verdict=?, exit_code=? where id=?", row))
+        if self._error is not None:
+            raise TargetError(f"{self.path}: outcomes were lost ({self._error})")
+
+    async def runs(self, limit: int = 20) -> list[RunRecord]:
+        """The newest runs, newest first."""
+        return await self.write(
+            lambda c: [_run(row) for row in c.execute("select * from runs order by started desc limit ?", (limit,))]
+        )
+
+    async def run(self, ident: str) -> RunRecord | None:
+        """One run by its id."""
+        return await self.write(
+            lambda c: next((_run(row) for row in c.execute("select * from runs where id = ?", (ident,))), None)
+        )
+
+    async def outcomes(self, run: str, states: Iterable[str] = ()) -> list[Outcome]:
+        """The outcomes of a run, of some states or all."""
+        wanted = tuple(states)
+        marks = f"and state in ({','.join('?' * len(wanted))})" if wanted else ""
+        query = f"select * from outcomes where run = ? {marks} order by key"  # noqa: S608
+        return await self.write(lambda c: [_outcome(row) for row in c.execute(query, (run, *wanted))])
+
+    # --- intents ------------------------------------------------------------------------------------------------
+
+    async def intend(self, site: str, intent: Intent) -> None:
+        """Commit that a create is about to be sent; replaces an older intent with the same key."""
+        row = (site, intent.parent, intent.level, intent.label, intent.sent_at, intent.run)
+        await self.write(lambda c: c.execute("insert or replace into intents values (?,?,?,?,?,?)", row))
+
+    def settle(self, site: str, parent: str, level: str, label: str) -> None:
+        """The create has an outcome now."""
+        key = (site, parent, level, label)
+        self.post(lambda c: c.execute("delete from intents where site=? and parent=? and level=? and label=?", key))
+
+    async def intents(self, site: str) -> dict[tuple[str, str, str], Intent]:
+        """Intents without an outcome, by (parent, level, label)."""
+        query = "select parent, level, label, sent_at, run from intents where site = ?"
+        found = await self.write(lambda c: [Intent(*row) for row in c.execute(query, (site,))])
+        return {(intent.parent, intent.level, intent.label): intent for intent in found}
+
+    # --- the local index ----------------------------------------------------------------------------------------
+
+    async def index(self, root: str, state: str = "present") -> dict[str, Indexed]:
+        """What fwsync put below a root, by path."""
+        query = "select * from files where root = ? and state = ?"
+        return await self.write(lambda c: {r["path"]: _indexed(r) for r in c.execute(query, (root, state))})
+
+    async def put_file(self, root: str, entry: Indexed, state: str) -> None:
+        """Commit an index row: `renaming` before the rename, `present` after."""
+        e = entry
+        row = (root, e.path, e.file_id, e.version, e.hash, e.member, e.size, e.mtime_ns, state)
+        await self.write(lambda c: c.execute("insert or replace into files values (?,?,?,?,?,?,?,?,?)", row))
+
+    def present(self, root: str, path: str) -> None:
+        """Queue that a file has its final name."""
+        self.post(lambda c: c.execute("update files set state='present' where root=? and path=?", (root, path)))
+
+    async def forget(self, root: str, path: str) -> None:
+        """Drop an index row."""
+        await self.write(lambda c: c.execute("delete from files where root=? and path=?", (root, path)))
+
+    async def parts(self, root: str) -> list[sqlite3.Row]:
+        """Partial files that dead runs left below a root."""
+        return await self.write(lambda c: c.execute("select * from parts where root = ?", (root,)).fetchall())
+
+    async def own_part(self, root: str, path: str, key: tuple[str, int | None, str | None], run: str) -> None:
+        """Commit that a run writes this partial file of (file id, version, member)."""
+        row = (root, path, *key, run)
+        await self.write(lambda c: c.execute("insert or replace into parts values (?,?,?,?,?,?)", row))
+
+    def drop_part(self, root: str, path: str) -> None:
+        """Queue that a partial file is gone."""
+        self.post(lambda c: c.execute("delete from parts where root=? and path=?", (root, path)))
+
+
+_Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.AbstractEventLoop | None", "asyncio.Future[Any] | None"]
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if not future.done():
+        future.set_exception(error) if error is not None else future.set_result(result)
+
+
+def _run(row: sqlite3.Row) -> RunRecord:
+    fields = {name: row[name] for name in RunRecord.__struct_fields__}
+    return RunRecord(**{**fields, "arguments": msgspec.json.decode(row["arguments"])})
+
+
+def _outcome(row: sqlite3.Row) -> Outcome:
+    return Outcome(**{name: row[name] for name in Outcome.__struct_fields__})
+
+
+def _indexed(row: sqlite3.Row) -> Indexed:
+    return Indexed(**{name: row[name] for name in Indexed.__struct_fields__})
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder that only this user can read; TargetError with one line if that fails."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise TargetError(f"{folder}: can't be used as state folder ({error.strerror}); set [state] folder") from error
+
+
+def on_network(folder: Path) -> bool:
+    """Whether a folder lies on a network file system, as far as this system tells."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    path = str(folder.resolve())
+    best, kind = "", ""
+    for line in mounts:
+        _, point, found, *_ = line.split(" ")
+        point = point.replace("\\040", " ")
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, found
+    return kind in _NETWORK_FILE_SYSTEMS

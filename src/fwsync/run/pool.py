@@ -1,0 +1,198 @@
+"""The local executor: an anyio task group on a bounded stream, and the dry run, which has no handlers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import anyio
+import anyio.lowlevel
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from fwsync import logs
+from fwsync.errors import AuthError, DiskFullError, FwsyncError, LockedError
+from fwsync.run.order import Order, Ready
+from fwsync.work import OnOutcome, Outcome, Plan, WorkItem
+
+log = logs.get("run")
+
+Handler = Callable[[WorkItem, str | None], Awaitable[Sequence[Outcome]]]
+"""Carries one item (and its riders) out, given the id of its parent; answers for every one of them."""
+
+ENDS_THE_RUN = (AuthError, DiskFullError, LockedError)
+"""After one of these no other item can fare better."""
+
+BREATH = 200
+"""Entries taken from a plan before other tasks get a turn."""
+
+
+class LocalPool:
+    """Carries plans out in this process with `workers` coroutines."""
+
+    def __init__(self, handlers: Mapping[str, Handler], *, workers: int = 64, grace: float = 30.0) -> None:
+        """`grace` is how many seconds items in flight get to finish after a cancellation."""
+        self._handlers, self._workers, self._grace = handlers, workers, grace
+
+    async def run(self, plan: Plan, on_outcome: OnOutcome) -> None:
+        """See `work.Executor`. Raises the error that ended the run early, after settling every entry."""
+        await _Run(self._handlers, self._workers, self._grace, plan, on_outcome).go()
+
+
+class _Run:
+    """One plan being carried out."""
+
+    def __init__(
+        self, handlers: Mapping[str, Handler], workers: int, grace: float, plan: Plan, on_outcome: OnOutcome
+    ) -> None:
+        self._handlers, self._workers, self._grace = handlers, workers, grace
+        self._entries = plan.entries()
+        self._on_outcome = on_outcome
+        self._order = Order()
+        self._unsettled: dict[str, WorkItem] = {}
+        self._stopping = ""
+        self._fatal: FwsyncError | None = None
+        self._pending = 0
+        self._changed = anyio.Event()
+        self._scopes: list[anyio.CancelScope] = []
+
+    async def go(self) -> None:
+        self._send, receive = anyio.create_memory_object_stream[Ready](float("inf"))
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(self._workers):
+                    group.start_soon(self._work, receive.clone())
+                receive.close()
+                try:
+                    await self._feed()
+                except anyio.get_cancelled_exc_class():
+                    self._stopping = "the run was stopped"
+                    await self._drain()
+                    raise
+                finally:
+                    self._send.close()
+        finally:
+            self._stop_the_rest()
+        if self._fatal is not None:
+            raise self._fatal
+
+    async def _feed(self) -> None:
+        """Read the plan only as far as there is room, so that a million entries never sit in memory."""
+        for number, entry in enumerate(self._entries):
+            if self._stopping:
+                self._stop(entry)
+                continue
+            if isinstance(entry, Outcome):
+                self._on_outcome(entry)
+            else:
+                for one in entry.everyone():
+                    self._unsettled[one.key] = one
+                self._dispatch(self._order.offer(entry))
+                while self._pending >= 4 * self._workers and not self._stopping:
+                    await self._wait()
+            if number % BREATH == BREATH - 1:
+                await anyio.lowlevel.checkpoint()
+        while self._unsettled and not self._stopping:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        self._changed = anyio.Event()
+        await self._changed.wait()
+
+    def _dispatch(self, decision: Ready | list[Outcome] | None) -> None:
+        if isinstance(decision, Ready):
+            self._pending += 1
+            self._send.send_nowait(decision)
+        for outcome in decision if isinstance(decision, list) else ():
+            self._report(outcome)
+
+    async def _work(self, receive: MemoryObjectReceiveStream[Ready]) -> None:
+        # Shielded: a cancellation ends the run between items; `_drain` cuts those that outlast the grace time.
+        with anyio.CancelScope(shield=True) as scope:
+            self._scopes.append(scope)
+            async with receive:
+                async for ready in receive:
+                    if not self._stopping:
+                        for outcome in await self._carry_out(*ready):
+                            self._settle(outcome)
+                    self._pending -= 1
+                    self._changed.set()
+
+    async def _carry_out(self, item: WorkItem, ref: str | None) -> Sequence[Outcome]:
+        began = time.monotonic()
+        try:
+            outcomes = await self._handlers[item.kind](item, ref)
+        except ENDS_THE_RUN as error:
+            self._fatal = self._fatal or error
+            self._stopping = error.line
+            return []
+        except FwsyncError as error:
+            outcomes = _failed(item, error.line, getattr(error, "attempts", 1), time.monotonic() - began)
+        except Exception as error:
+            log.exception("bug in a handler", kind=item.kind)
+            outcomes = _failed(item, f"bug in fwsync: {type(error).__name__}: {logs.scrub(str(error))}", 1, 0.0)
+        answered = {outcome.key for outcome in outcomes}
+        missing = [one for one in item.everyone() if one.key not in answered]
+        return [*outcomes, *(one.outcome("failed", reason="bug in fwsync: no outcome") for one in missing)]
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._report(outcome)
+        ready, skipped = self._order.settle(outcome)
+        for one_ready in ready:
+            self._dispatch(one_ready)
+        for one in skipped:
+            self._report(one)
+
+    def _report(self, outcome: Outcome) -> None:
+        if self._unsettled.pop(outcome.key, None) is not None:
+            self._on_outcome(outcome)
+        self._changed.set()
+
+    async def _drain(self) -> None:
+        """Let what is in flight finish, for the grace time, then cancel it."""
+        self._send.close()
+        with anyio.CancelScope(shield=True), anyio.move_on_after(self._grace):
+            while self._pending > 0:
+                await self._wait()
+        for scope in self._scopes:
+            scope.cancel()
+
+    def _stop(self, entry: WorkItem | Outcome) -> None:
+        if isinstance(entry, Outcome):
+            self._on_outcome(entry)
+            return
+        for one in entry.everyone():
+            self._on_outcome(one.outcome("stopped", reason=self._stopping, attempts=0))
+
+    def _stop_the_rest(self) -> None:
+        """Every entry gets its outcome, also those that were never begun."""
+        reason = self._stopping or "the run was stopped"
+        for item in list(self._unsettled.values()):
+            self._on_outcome(item.outcome("stopped", reason=reason, attempts=0))
+        self._unsettled.clear()
+        self._stopping = reason
+        for entry in self._entries:
+            self._stop(entry)
+
+
+def _failed(item: WorkItem, reason: str, attempts: int, seconds: float) -> list[Outcome]:
+    first, *riders = item.everyone()
+    out = [first.outcome("failed", reason=reason, attempts=attempts, seconds=seconds)]
+    return out + [rider.outcome("skipped", reason=f"parent {first.target} was failed", attempts=0) for rider in riders]
+
+
+class DryRun:
+    """Reads a plan and touches nothing: it has no handlers. Every item is reported through `on_item`."""
+
+    def __init__(self, on_item: Callable[[WorkItem], None]) -> None:
+        self._on_item = on_item
+
+    async def run(self, plan: Plan, on_outcome: OnOutcome) -> None:
+        """Report what would be done (`on_item`) and what is settled already (`on_outcome`)."""
+        for number, entry in enumerate(plan.entries()):
+            if isinstance(entry, Outcome):
+                on_outcome(entry)
+            else:
+                for one in entry.everyone():
+                    self._on_item(one)
+            if number % BREATH == BREATH - 1:
+                await anyio.lowlevel.checkpoint()

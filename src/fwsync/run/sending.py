@@ -1,0 +1,39 @@
+"""The handler that uploads one local file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fwsync.client import upload
+from fwsync.client.api import Flywheel
+from fwsync.run.pool import Handler
+from fwsync.run.tree import disk_errors
+from fwsync.work import Outcome, SendFile, WorkItem
+
+
+class Sender:
+    """Uploads to one site."""
+
+    def __init__(self, fw: Flywheel) -> None:
+        self._fw = fw
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers by item kind."""
+        return {"upload.file": self.send}
+
+    async def send(self, item: WorkItem, _parent: str | None) -> Sequence[Outcome]:
+        """Send a file unless the container already holds the same bytes under this name."""
+        began = time.monotonic()
+        file = item.payload
+        if not isinstance(file, SendFile):
+            raise TypeError(f"{item.kind} needs a SendFile")
+        with disk_errors(file.source):
+            digest = await upload.hash_of(Path(file.source))
+        before = await upload.find_entry(self._fw, file)
+        if before is not None and before.size == file.size and before.hash == digest:
+            return [item.outcome("unchanged", ref=before.file_id)]
+        entry, attempts = await upload.send(self._fw, file, digest, before)
+        seconds = time.monotonic() - began
+        return [item.outcome("done", ref=entry.file_id, attempts=attempts, seconds=seconds, moved=file.size)]

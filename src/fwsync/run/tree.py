@@ -1,0 +1,184 @@
+"""The local tree: nothing is written outside the root, and nothing but whole files has a final name."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiofiles.os
+import anyio.to_thread
+import msgspec
+
+from fwsync.errors import DiskFullError, TargetError
+from fwsync.plan.mirroring import Local
+from fwsync.plan.paths import OWN_FOLDER, OWN_PARTIAL, is_contained
+
+MARKER = "root.json"
+HASH_IN_THREAD = 1024 * 1024
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def disk_errors(path: object) -> Iterator[None]:
+    """Turn the system's errors on local files into ours: full ends the run, the rest fails the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFullError(f"{path}: no space left ({error.strerror}); free some, then run again") from error
+        raise TargetError(f"{path}: {error.strerror or error}") from error
+
+
+class Tree:
+    """A target folder. Paths are relative and `/`-separated; `plan.paths` made them, they are checked again here."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.real = root
+
+    async def prepare(self) -> None:
+        """Make the root and its marker. TargetError with one line when it is a file or can't be written."""
+        with disk_errors(self.root):
+            if self.root.exists() and not self.root.is_dir():
+                raise TargetError(f"{self.root}: is a file; name a folder")
+            await aiofiles.os.makedirs(self.root, exist_ok=True)
+            self.real = self.root.resolve(strict=True)
+            own = self.real / OWN_FOLDER
+            await aiofiles.os.makedirs(own, exist_ok=True)
+            marker = own / MARKER
+            if not marker.exists():
+                async with aiofiles.open(marker, "wb") as out:
+                    await out.write(msgspec.json.encode({"made_by": "fwsync", "format": 1}) + b"\n")
+
+    def locate(self, path: str) -> Path:
+        """The absolute place of a relative path. TargetError if it would leave the root, through a symlink too."""
+        if not is_contained(path):
+            raise TargetError(f"{path!r} would leave the target folder")
+        place = self.real.joinpath(*path.split("/"))
+        at = place.parent
+        while at != self.real:
+            if at.is_symlink() and not at.resolve().is_relative_to(self.real):
+                raise TargetError(f"{at}: is a link that leaves the target folder")
+            at = at.parent
+        return place
+
+    async def scan(self, paths: list[str]) -> dict[str, Local]:
+        """Size and time of those of the paths that are regular files."""
+
+        def run() -> dict[str, Local]:
+            found = {}
+            for path in paths:
+                try:
+                    held = os.lstat(self.real.joinpath(*path.split("/")))
+                except OSError:
+                    continue
+                if stat.S_ISREG(held.st_mode):
+                    found[path] = Local(held.st_size, held.st_mtime_ns)
+                else:
+                    found[path] = Local(-1, 0)  # a folder or link is in the way
+            return found
+
+        return await anyio.to_thread.run_sync(run)
+
+    def part_name(self, path: str, run: str, key: object) -> str:
+        """The relative path of a partial file: short, in the final folder, of one run and one version."""
+        mark = hashlib.blake2b(f"{run}\n{key}\n{path}".encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+        folder, slash, _ = path.rpartition("/")
+        return f"{folder}{slash}{OWN_PARTIAL}{mark}"
+
+
+class PartFile:
+    """A sink over a partial file. It keeps a running hash and CRC of all that it holds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.position = 0
+        self._hash = hashlib.sha384()
+        self._crc = 0
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # No link is followed: someone else may have put one there.
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+
+    async def take_over(self) -> None:
+        """Go on from the bytes that a dead run left: they are hashed first."""
+        with disk_errors(self.path):
+            await anyio.to_thread.run_sync(self._rehash)
+
+    def _rehash(self) -> None:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        while piece := os.read(self._descriptor, 1 << 20):
+            self._count(piece)
+
+    def _count(self, data: bytes) -> None:
+        self._hash.update(data)
+        self._crc = zlib.crc32(data, self._crc)
+        self.position += len(data)
+
+    async def write(self, data: bytes) -> None:
+        """Append. Small pieces are hashed and written inline: a thread hop costs more than the work."""
+        with disk_errors(self.path):
+            if len(data) >= HASH_IN_THREAD:
+                await anyio.to_thread.run_sync(self._write, data)
+            else:
+                self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self._count(data)
+
+    async def restart(self) -> None:
+        """Forget everything."""
+        if self.position:
+            with disk_errors(self.path):
+                os.ftruncate(self._descriptor, 0)
+                os.lseek(self._descriptor, 0, os.SEEK_SET)
+            self.position, self._crc, self._hash = 0, 0, hashlib.sha384()
+
+    async def sha384(self) -> str:
+        """Hex digest of all it holds."""
+        return self._hash.hexdigest()
+
+    def crc32(self) -> int:
+        """CRC-32 of all it holds."""
+        return self._crc
+
+    async def sync(self) -> None:
+        """Press the bytes to disk."""
+        with disk_errors(self.path):
+            await anyio.to_thread.run_sync(os.fsync, self._descriptor)
+
+    def close(self) -> None:
+        """Close the descriptor; the file stays."""
+        os.close(self._descriptor)
+
+    def stamp(self, mtime_ns: int | None) -> tuple[int, int]:
+        """Set the modification time; (size, mtime_ns) as the file has them now."""
+        with disk_errors(self.path):
+            if mtime_ns is not None:
+                os.utime(self._descriptor, ns=(mtime_ns, mtime_ns))
+            held = os.fstat(self._descriptor)
+            return held.st_size, held.st_mtime_ns
+
+
+def sha384_of(path: Path) -> str:
+    """Hex SHA-384 of a local file (blocking: call it in a thread)."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha384").hexdigest()
+
+
+def crc32_of(path: Path) -> int:
+    """CRC-32 of a local file (blocking: call it in a thread)."""
+    crc = 0
+    with path.open("rb") as source:
+        while piece := source.read(1 << 20):
+            crc = zlib.crc32(piece, crc)
+    return crc
