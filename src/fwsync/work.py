@@ -133,7 +133,7 @@ class Summary(msgspec.Struct, kw_only=True):
     """The sum over all outcomes; exit code and verdict come from here alone.
 
     planned = done + unchanged + skipped + failed + stopped + rejected must hold, else the verdict is incomplete.
-    `facts` are numbers about the input, such as rows read.
+    `facts` are numbers about the input, such as rows read; `would` counts by kind what a dry run would do.
     """
 
     run: str = ""
@@ -146,6 +146,7 @@ class Summary(msgspec.Struct, kw_only=True):
     reasons: Counter[str] = msgspec.field(default_factory=Counter)
     first_failures: list[Outcome] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
+    would: Counter[str] = msgspec.field(default_factory=Counter)
     facts: dict[str, int] = msgspec.field(default_factory=dict)
     retries: int = 0
     requests: int = 0
@@ -190,6 +191,11 @@ class Summary(msgspec.Struct, kw_only=True):
     def verdict(self) -> str:
         """The last line of every command that changes something."""
         total = self.planned if self.planned is not None else self.settled
+        if self.dry_run:
+            bad = self.states["rejected"]
+            return f"dry run: {self.would.total():,} to do, nothing was changed" + (
+                f"; {bad:,} rejected" if bad else ""
+            )
         if self.ok:
             return "complete" if total else "complete: nothing to do"
         parts = [f"{self.states[state]:,} {state}" for state in ("failed", "rejected", "stopped") if self.states[state]]

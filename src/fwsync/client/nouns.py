@@ -18,7 +18,7 @@ _BELOW = {
     "project": {"group"},
     "subject": {"project"},
     "session": {"project", "subject"},
-    "acquisition": {"session"},
+    "acquisition": {"project", "session"},
     "analysis": {"project", "subject", "session", "acquisition"},
 }
 """Under which parents a listing has a route of its own; elsewhere it is filtered by `parents`."""

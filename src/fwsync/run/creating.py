@@ -56,7 +56,7 @@ class Creator:
         return {f"create.{level}": self.create for level in LEVELS}
 
     async def create(self, item: WorkItem, parent_ref: str | None) -> Sequence[Outcome]:
-        """Create one container and its riders. The first upsert of a run goes alone: it shows whether the site has it."""
+        """Create a container and its riders. The first upsert of a run goes alone: it tells whether the site has it."""
         if self._upsert is None:
             async with self._probe:
                 if self._upsert is None:

@@ -1,0 +1,6 @@
+"""`python -m fwsync`."""
+
+from fwsync.cli.main import run
+
+if __name__ == "__main__":
+    run()

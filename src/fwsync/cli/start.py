@@ -1,0 +1,115 @@
+"""Opens what an operation needs, runs it on an event loop, prints its summary."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from fwsync import logs
+from fwsync.cli.options import Common
+from fwsync.cli.progress import reporter_for
+from fwsync.cli.summary import show
+from fwsync.client.api import Flywheel
+from fwsync.config import Settings
+from fwsync.credentials import find_key
+from fwsync.operations.context import Context
+from fwsync.run.journal import Journal
+from fwsync.work import Summary
+
+T = TypeVar("T")
+
+
+class StoppedError(Exception):
+    """SIGTERM arrived."""
+
+
+def run_summary(common: Common, settings: Settings, work: Callable[[Context], Awaitable[Summary]]) -> int:
+    """Run an operation that changes something; prints the summary; the exit code."""
+
+    async def main() -> tuple[Summary | None, int]:
+        held: list[Summary] = []
+        code = await _until_stopped(lambda: _operate(common, settings, work, held))
+        return (held[0] if held else None), code
+
+    summary, code = _on_loop(main)
+    if summary is not None:
+        show(summary, quiet=common.quiet, as_json=common.json)
+    return code or (summary.exit_code if summary else 0)
+
+
+async def _operate(
+    common: Common, settings: Settings, work: Callable[[Context], Awaitable[Summary]], held: list[Summary]
+) -> None:
+    logs.set_up(form=settings.log.format, level=settings.log.level)
+    key = find_key(settings, flag=common.api_key_file)
+    reporter = reporter_for(common)
+    try:
+        async with (
+            Flywheel.from_key(key.text, settings.network, on_retry=reporter.retry) as fw,
+            Journal(settings.state_folder) as journal,
+        ):
+            reporter.phase(f"signing in at {fw.site}")
+            await fw.auth_status()
+            held.append(await work(Context(fw=fw, journal=journal, settings=settings, reporter=reporter)))
+    finally:
+        reporter.close()
+
+
+def run_reading(common: Common, settings: Settings, work: Callable[[Flywheel], Awaitable[T]]) -> T:
+    """Run something that only reads the site."""
+
+    async def main() -> T:
+        logs.set_up(form=settings.log.format, level=settings.log.level)
+        key = find_key(settings, flag=common.api_key_file)
+        async with Flywheel.from_key(key.text, settings.network) as fw:
+            await fw.auth_status()
+            return await work(fw)
+
+    return _on_loop(main)
+
+
+async def _until_stopped(work: Callable[[], Awaitable[None]]) -> int:
+    """Run `work`; SIGINT or SIGTERM cancels it once, gracefully, and a second one at once. 0, 130 or 143."""
+    caught = 0
+    async with anyio.create_task_group() as group:
+
+        async def watch(task_status: anyio.abc.TaskStatus[None]) -> None:
+            nonlocal caught
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                task_status.started()
+                async for number in signals:
+                    if caught:
+                        # The second one: the journal is consistent at every moment, so nothing is lost.
+                        signal.signal(number, signal.SIG_DFL)
+                        signal.raise_signal(number)
+                    caught = 128 + int(number)
+                    group.cancel_scope.cancel()
+
+        async def watcher(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+            with anyio.CancelScope(shield=True) as scope:
+                done.append(scope)
+                await watch(task_status)
+
+        done: list[anyio.CancelScope] = []
+        await group.start(watcher)
+        try:
+            await work()
+        finally:
+            done[0].cancel()
+    return caught
+
+
+def _on_loop(main: Callable[[], Awaitable[T]]) -> T:
+    """anyio on asyncio (aiohttp needs that), with uvloop where it is installed."""
+    return anyio.run(main, backend="asyncio", backend_options={"use_uvloop": _has_uvloop()})
+
+
+def _has_uvloop() -> bool:
+    try:
+        import uvloop  # noqa: F401
+    except ImportError:
+        return False
+    return True

@@ -1,0 +1,109 @@
+"""The closing summary: counts by level, failures by reason, and the verdict as the last line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import click
+import msgspec
+
+from fwsync.cli.progress import duration, human, printable
+from fwsync.work import PARENT_FAILED, Summary
+
+_NAMES = {
+    "create.subject": "subjects",
+    "create.session": "sessions",
+    "create.acquisition": "acquisitions",
+    "download.file": "files",
+    "download.member": "zip members",
+    "upload.file": "files",
+    "row": "rows",
+    "zip": "zip archives",
+    "double": "doubles",
+}
+_DONE = {"create": "created", "download": "downloaded", "upload": "uploaded"}
+MOST_REASONS = 10
+MOST_TARGETS = 3
+
+
+def show(summary: Summary, *, quiet: bool, as_json: bool) -> None:
+    """Print a summary."""
+    if as_json:
+        click.echo(msgspec.json.encode(as_document(summary)))
+        return
+    if not quiet:
+        for line in lines(summary):
+            click.echo(printable(line))
+    click.echo(summary.verdict)
+
+
+def lines(summary: Summary) -> list[str]:
+    """Everything but the verdict."""
+    out = [f"note: {warning}" for warning in summary.warnings]
+    if "rows" in summary.facts:
+        rejected = summary.by_kind.get("row", Counter())["rejected"]
+        out.append(f"{'rows':<14} {summary.facts['rows']:,} read, {rejected:,} rejected")
+    kinds = dict.fromkeys([*summary.by_kind, *summary.would])
+    out += [f"{_NAMES.get(kind, kind):<14} {_counts(kind, summary)}" for kind in kinds if kind != "row"]
+    out += _reasons(summary)
+    if not summary.dry_run:
+        moved = f", {human(summary.bytes)}" if summary.bytes else ""
+        out.append(
+            f"{'requests':<14} {summary.requests:,}, {summary.retries:,} retries{moved}, {duration(summary.seconds)}"
+        )
+        if summary.run:
+            out.append(f"{'report':<14} fwsync runs show {summary.run}")
+        if not summary.ok and summary.run:
+            out.append(f"{'again':<14} fwsync retry {summary.run}")
+    return out
+
+
+def _counts(kind: str, summary: Summary) -> str:
+    counts = summary.by_kind.get(kind, Counter())
+    verb = _DONE.get(kind.split(".", maxsplit=1)[0], "done")
+    parts = [f"{summary.would[kind]:,} to do"] if summary.would[kind] else []
+    parts += [f"{counts['done']:,} {verb}"] if not summary.dry_run else []
+    parts.append(f"{counts['unchanged']:,} unchanged")
+    parts += [f"{counts[state]:,} {state}" for state in ("skipped", "failed", "stopped") if counts[state]]
+    return ", ".join(parts)
+
+
+def _reasons(summary: Summary) -> list[str]:
+    out = []
+    for reason, count in summary.reasons.most_common(MOST_REASONS):
+        targets = [o.target for o in summary.first_failures if o.reason == reason][:MOST_TARGETS]
+        where = f" ({', '.join(targets)}{', ...' if count > len(targets) else ''})" if targets else ""
+        if not reason.startswith(PARENT_FAILED):
+            out.append(f"  {count:,} x {reason}{where}")
+    if len(summary.reasons) > MOST_REASONS:
+        out.append(f"  and {len(summary.reasons) - MOST_REASONS:,} more reasons")
+    return out
+
+
+def as_document(summary: Summary) -> dict[str, Any]:
+    """The summary as one JSON object."""
+    return {
+        "event": "summary",
+        "run": summary.run,
+        "job": summary.job,
+        "ok": summary.ok,
+        "verdict": summary.verdict,
+        "exit_code": summary.exit_code,
+        "dry_run": summary.dry_run,
+        "planned": summary.planned,
+        "states": dict(summary.states),
+        "by_kind": {kind: dict(counts) for kind, counts in summary.by_kind.items()},
+        "would": dict(summary.would),
+        "facts": summary.facts,
+        "warnings": summary.warnings,
+        "reasons": dict(summary.reasons),
+        "failures": [
+            {"key": o.key, "kind": o.kind, "state": o.state, "target": o.target, "reason": o.reason}
+            for o in summary.first_failures
+        ],
+        "requests": summary.requests,
+        "retries": summary.retries,
+        "bytes": summary.bytes,
+        "seconds": round(summary.seconds, 3),
+    }

@@ -1,0 +1,115 @@
+"""What every operation works with: an open site, an open journal, settings, and someone to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+import msgspec
+
+from fwsync.client.api import Flywheel
+from fwsync.config import Settings
+from fwsync.errors import FwsyncError, NotAsAskedError
+from fwsync.events import Reporter, SilentReporter
+from fwsync.run.journal import Journal
+from fwsync.run.pool import DryRun, Handler, LocalPool
+from fwsync.work import Entry, Outcome, Plan, Summary, WorkItem
+
+
+class Context(msgspec.Struct):
+    """The surroundings of one operation."""
+
+    fw: Flywheel
+    journal: Journal
+    settings: Settings
+    reporter: Reporter = SilentReporter()
+    only: frozenset[str] | None = None
+    """Keys of the items to carry out; the others are left out of the plan (`fwsync retry`)."""
+
+
+class Run:
+    """One run: an id in the journal, a summary, and every outcome in both."""
+
+    def __init__(self, context: Context, job: str, run: str) -> None:
+        self.context, self.id = context, run
+        self.summary = Summary(run=run, job=job)
+        self._began = anyio.current_time()
+
+    @classmethod
+    async def begin(cls, context: Context, job: str, arguments: dict[str, Any]) -> Run:
+        """Open a run in the journal. `arguments` are what `fwsync retry` needs to do it again."""
+        return cls(context, job, await context.journal.begin(job, arguments, context.fw.site))
+
+    def took(self, outcome: Outcome) -> None:
+        """Count, record and show an outcome."""
+        self.summary.add(outcome)
+        self.context.journal.record(self.id, outcome)
+        self.context.reporter.outcome(outcome)
+
+    async def carry_out(self, plan: Plan, handlers: Mapping[str, Handler]) -> None:
+        """Run the plan. Whatever happens, the summary is complete afterwards."""
+        plan = narrowed(plan, self.context.only)
+        self.summary.planned = plan.items
+        self.summary.complete = plan.complete
+        self.summary.warnings += plan.warnings
+        self.context.reporter.planned(plan.items, plan.bytes)
+        self.context.reporter.phase("working")
+        await LocalPool(handlers).run(plan, self.took)
+
+    async def end(self) -> Summary:
+        """Close the run."""
+        with anyio.CancelScope(shield=True):
+            fw = self.context.fw
+            self.summary.requests, self.summary.retries = fw.requests, fw.retries
+            self.summary.seconds = anyio.current_time() - self._began
+            await self.context.journal.end(self.id, self.summary)
+        return self.summary
+
+
+async def guarded(run: Run, work: Callable[[], Any]) -> Summary:
+    """`work`, then the end of the run in any case. An error that ended it early is a line in the summary when
+    something had been settled by then, and is raised as itself when not."""
+    try:
+        await work()
+    except FwsyncError as error:
+        summary = await run.end()
+        if not summary.settled or not isinstance(error, NotAsAskedError):
+            raise
+        summary.warnings.append(error.line)
+        summary.complete = False
+        return summary
+    except BaseException:
+        await run.end()
+        raise
+    return await run.end()
+
+
+async def dry_run(context: Context, job: str, plan: Plan) -> Summary:
+    """What a plan would do: each item as a line, and the counts. Nothing is written, not even a run."""
+    summary = Summary(job=job, dry_run=True, complete=plan.complete)
+    summary.warnings += plan.warnings
+    context.reporter.planned(plan.items, plan.bytes)
+
+    def show(item: WorkItem) -> None:
+        verb = item.kind.split(".")[0]
+        context.reporter.line(f"would {verb} {item.target}")
+        summary.would[item.kind] += 1
+
+    await DryRun(show).run(plan, summary.add)
+    summary.requests, summary.retries = context.fw.requests, context.fw.retries
+    return summary
+
+
+def narrowed(plan: Plan, only: frozenset[str] | None) -> Plan:
+    """The plan with just the items whose keys are wanted, and those above them that are needed."""
+    if only is None:
+        return plan
+    kept: list[Entry] = []
+    for entry in plan.entries():
+        if isinstance(entry, Outcome):
+            if entry.key in only:
+                kept.append(entry)
+        elif any(one.key in only for one in entry.everyone()):
+            kept.append(entry)
+    return Plan.of(kept, complete=plan.complete, warnings=plan.warnings)

@@ -1,0 +1,71 @@
+"""`fwsync retry RUN`: the same command again, for just the items that did not get done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fwsync.config import Settings
+from fwsync.errors import UsageError
+from fwsync.operations.context import Context
+from fwsync.operations.importing import import_csv
+from fwsync.operations.mirroring import mirror
+from fwsync.operations.projects import near
+from fwsync.operations.transfers import download, upload
+from fwsync.work import Summary
+
+TRIED_AGAIN = ("failed", "stopped", "skipped", "rejected")
+
+
+async def retry(context: Context, run: str) -> Summary:
+    """Plan the run's command anew, and carry out only what had failed, was stopped, skipped or rejected in it."""
+    journal = context.journal
+    record = await journal.run(run)
+    if record is None:
+        known = [one.id for one in await journal.runs()]
+        raise UsageError(f"run {run}: not in the journal{near(run, known)}")
+    if record.site != context.fw.site:
+        raise UsageError(f"run {run}: was on {record.site}, the API key in use is for {context.fw.site}")
+    outcomes = await journal.outcomes(run)
+    keys = frozenset(one.key for one in outcomes if one.state in TRIED_AGAIN)
+    # A run that was killed has no outcome for what it never began: then everything is compared again.
+    only = keys if record.ended is not None else None
+    if only is not None and not only:
+        return Summary(run=run, job=record.command, planned=0)
+    again = Context(
+        fw=context.fw,
+        journal=journal,
+        settings=_settings(context.settings, record.command, record.arguments),
+        reporter=context.reporter,
+        only=only,
+    )
+    arguments = record.arguments
+    match record.command:
+        case "import" if arguments["source"] == "-":
+            raise UsageError(f"run {run}: read standard input, which is gone; import the file by its name")
+        case "import":
+            return await import_csv(again, arguments["source"])
+        case "mirror":
+            return await mirror(again)
+        case "upload":
+            return await upload(again, arguments["sources"], arguments["to"])
+        case "download":
+            return await download(again, arguments["sources"], arguments["to"])
+    raise UsageError(f"run {run}: {record.command} can't be run again")
+
+
+def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Settings:
+    replace = msgspec.structs.replace
+    if command == "import":
+        return replace(settings, importing=replace(settings.importing, **_known(arguments, "project", "options")))
+    if command == "mirror":
+        given = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
+        return replace(settings, mirror=replace(settings.mirror, **given))
+    return settings
+
+
+def _known(arguments: dict[str, Any], name: str, options: str) -> dict[str, Any]:
+    held = dict(arguments.get(options) or {})
+    held = {key: tuple(value) if isinstance(value, list) else value for key, value in held.items()}
+    return {**held, name: arguments[name]}
