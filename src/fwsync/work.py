@@ -150,6 +150,7 @@ class Summary(msgspec.Struct, kw_only=True):
     facts: dict[str, int] = msgspec.field(default_factory=dict)
     retries: int = 0
     requests: int = 0
+    writes: int = 0
     bytes: int = 0
     seconds: float = 0.0
     report: str | None = None

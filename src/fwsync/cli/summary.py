@@ -50,7 +50,7 @@ def lines(summary: Summary) -> list[str]:
     if not summary.dry_run:
         moved = f", {human(summary.bytes)}" if summary.bytes else ""
         out.append(
-            f"{'requests':<14} {summary.requests:,}, {summary.retries:,} retries{moved}, {duration(summary.seconds)}"
+            f"{'requests':<14} {summary.requests:,} ({summary.writes:,} writes), {summary.retries:,} retries{moved}, {duration(summary.seconds)}"
         )
         if summary.run:
             out.append(f"{'report':<14} fwsync runs show {summary.run}")
@@ -103,6 +103,7 @@ def as_document(summary: Summary) -> dict[str, Any]:
             for o in summary.first_failures
         ],
         "requests": summary.requests,
+        "writes": summary.writes,
         "retries": summary.retries,
         "bytes": summary.bytes,
         "seconds": round(summary.seconds, 3),

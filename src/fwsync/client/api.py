@@ -125,6 +125,11 @@ class Flywheel:
         return self.session.requests
 
     @property
+    def writes(self) -> int:
+        """How many of them asked the site to change something."""
+        return self.session.writes
+
+    @property
     def retries(self) -> int:
         """How many of them were repetitions."""
         return self.session.retries

@@ -45,6 +45,7 @@ FEATURES = "Safe-Redirect,multipart_signed_url"
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
+READING_POSTS = ("POST /lookup", "POST /resolve")
 LINK_EXPIRED = frozenset({400, 401, 403, 404, 410})
 MOST_ERROR_BYTES = 64 * 1024
 
@@ -99,6 +100,7 @@ class ApiSession:
         self.calls = retry.AdaptiveLimiter(self.settings.calls, self.settings.max_calls)
         self.bodies = retry.AdaptiveLimiter(self.settings.bodies, self.settings.max_bodies)
         self.requests = 0
+        self.writes = 0
         self.retries = 0
         self._on_retry = on_retry
         self._reached = False
@@ -218,6 +220,7 @@ class ApiSession:
         first = url
         for _ in range(MOST_REDIRECTS):
             self.requests += 1
+            self.writes += method not in ("GET", "HEAD") and not what.startswith(READING_POSTS)
             try:
                 response = await self._http.request(
                     method,

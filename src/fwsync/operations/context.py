@@ -61,7 +61,7 @@ class Run:
         """Close the run."""
         with anyio.CancelScope(shield=True):
             fw = self.context.fw
-            self.summary.requests, self.summary.retries = fw.requests, fw.retries
+            self.summary.requests, self.summary.writes, self.summary.retries = fw.requests, fw.writes, fw.retries
             self.summary.seconds = anyio.current_time() - self._began
             await self.context.journal.end(self.id, self.summary)
         return self.summary
@@ -97,7 +97,8 @@ async def dry_run(context: Context, job: str, plan: Plan) -> Summary:
         summary.would[item.kind] += 1
 
     await DryRun(show).run(plan, summary.add)
-    summary.requests, summary.retries = context.fw.requests, context.fw.retries
+    fw = context.fw
+    summary.requests, summary.writes, summary.retries = fw.requests, fw.writes, fw.retries
     return summary
 
 
