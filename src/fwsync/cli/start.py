@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
+import click
 
 from fwsync import logs
 from fwsync.cli.options import Common
@@ -37,6 +38,8 @@ def run_summary(common: Common, settings: Settings, work: Callable[[Context], Aw
     summary, code = _on_loop(main)
     if summary is not None:
         show(summary, quiet=common.quiet, as_json=common.json)
+    if code:
+        click.echo("fwsync: stopped; run the same command again to go on from here", err=True)
     return code or (summary.exit_code if summary else 0)
 
 
@@ -53,7 +56,13 @@ async def _operate(
         ):
             reporter.phase(f"signing in at {fw.site}")
             await fw.auth_status()
-            held.append(await work(Context(fw=fw, journal=journal, settings=settings, reporter=reporter)))
+            context = Context(fw=fw, journal=journal, settings=settings, reporter=reporter)
+            try:
+                held.append(await work(context))
+            except BaseException:
+                if context.ended is not None:
+                    held.append(context.ended)
+                raise
     finally:
         reporter.close()
 

@@ -249,7 +249,7 @@ async def _inflate(session: ApiSession, file: FetchFile, sink: Sink, meter: Mete
                     await sink.write(piece)
         except (zlib.error, ValueError) as error:
             raise again(f"the packed bytes are damaged ({error})", what) from error
-        except OSError as error:
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise session.transport_failure(error, what) from error
     if not unpacker.done:
         raise again("the packed bytes came short", what)

@@ -26,6 +26,8 @@ class Context(msgspec.Struct):
     reporter: Reporter = SilentReporter()
     only: frozenset[str] | None = None
     """Keys of the items to carry out; the others are left out of the plan (`fwsync retry`)."""
+    ended: Summary | None = None
+    """The summary of the run that ended last, also of one that was cancelled."""
 
 
 class Run:
@@ -64,6 +66,7 @@ class Run:
             self.summary.requests, self.summary.writes, self.summary.retries = fw.requests, fw.writes, fw.retries
             self.summary.seconds = anyio.current_time() - self._began
             await self.context.journal.end(self.id, self.summary)
+        self.context.ended = self.summary
         return self.summary
 
 

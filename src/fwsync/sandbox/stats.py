@@ -38,7 +38,12 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     counters = request.app[STATS]
     resource = request.match_info.route.resource
     counters.requests[f"{request.method} {resource.canonical if resource else 'unknown'}"] += 1
-    response = await handler(request)
+    try:
+        response = await handler(request)
+    except ConnectionError:
+        # The client has gone, or a fault cut it off: there is no one to answer and nothing to log.
+        counters.statuses["cut"] += 1
+        return web.Response(status=499)
     counters.statuses[str(response.status)] += 1
     return response
 

@@ -46,7 +46,7 @@ async def add(request: web.Request) -> web.Response:
         documents.save(conn, node)
 
     await site_of(request).db.write(work)
-    return answer({**note, "modified": 1})
+    return answer(note)
 
 
 async def get_one(request: web.Request) -> web.Response:

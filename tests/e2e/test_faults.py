@@ -1,0 +1,61 @@
+"""A bad network: the end is the same as on a good one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from site_ import Person, add_project, counts, digests, fill, sandbox, write_rows
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("flags", [(), ("--without", "upsert-hierarchy")])
+def test_commits_after_the_cut_make_no_doubles(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    data = str(tmp_path / "data")
+    with sandbox("--data", data) as site:
+        add_project(site, "study")
+    with sandbox("--data", data, "--faults", "create:late_commit=5%:2", "--fault-seed", "3", *flags) as site:
+        person = Person(tmp_path / "home", site.key)
+        write_rows(person.work / "rows.csv", 300)
+        done = person.types("import", "rows.csv", "--project", "lab/study")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert site.stats()["faults"]["create:late_commit"] >= 5
+    with sandbox("--data", data) as site:
+        assert counts(site.sdk().lookup("lab/study")) == (300, 300, 300)
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("member", [(), ("--member", "stats/values.bin")])
+@pytest.mark.parametrize("flags", [(), ("--signed-urls",), ("--without", "range")])
+def test_a_mirror_over_damaged_bodies_has_every_byte_right(
+    tmp_path: Path, member: tuple[str, ...], flags: tuple[str, ...]
+) -> None:
+    data = tmp_path / "data"
+    fill(data, sessions=30, files_each=3)
+    command = ["mirror", "--gear", "maker", "--project", "lab/study", "--to", "out", *member]
+    with sandbox("--data", str(data)) as site:
+        calm = Person(tmp_path / "calm", site.key)
+        assert calm.types(*command).returncode == 0
+    faults = ("--faults", "cut_body=5%,corrupt_body=2%,status_503=5%,stall=1%", "--fault-seed", "5")
+    if member and flags == ("--without", "range"):
+        faults = ("--faults", "cut_body=5%,status_503=5%")  # the member endpoint tells no CRC to notice damage by
+    with sandbox("--data", str(data), *faults, *flags) as site:
+        person = Person(tmp_path / "home", site.key)
+        done = person.types(*command, FWSYNC_NETWORK_READ_TIMEOUT="3")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert any("cut_body" in fault for fault in site.stats()["faults"])
+    assert digests(person.work / "out") == digests(calm.work / "out")
+    assert len(digests(calm.work / "out")) == 90
+
+
+def test_a_site_that_asks_to_slow_down_is_obeyed(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    with sandbox("--data", data) as site:
+        add_project(site, "study")
+    with sandbox("--data", data, "--faults", "status_429=20%:0.2,status_502=5%") as site:
+        person = Person(tmp_path / "home", site.key)
+        write_rows(person.work / "rows.csv", 40)
+        done = person.types("import", "rows.csv", "--project", "lab/study")
+        assert done.returncode == 0, done.stdout + done.stderr
+    with sandbox("--data", data) as site:
+        assert counts(site.sdk().lookup("lab/study")) == (40, 40, 40)
