@@ -49,9 +49,8 @@ def lines(summary: Summary) -> list[str]:
     out += _reasons(summary)
     if not summary.dry_run:
         moved = f", {human(summary.bytes)}" if summary.bytes else ""
-        out.append(
-            f"{'requests':<14} {summary.requests:,} ({summary.writes:,} writes), {summary.retries:,} retries{moved}, {duration(summary.seconds)}"
-        )
+        asked = f"{summary.requests:,} ({summary.writes:,} writes), {summary.retries:,} retries"
+        out.append(f"{'requests':<14} {asked}{moved}, {duration(summary.seconds)}")
         if summary.run:
             out.append(f"{'report':<14} fwsync runs show {summary.run}")
         if not summary.ok and summary.run:

@@ -90,8 +90,8 @@ def make(conn: sqlite3.Connection, kind: str, given: dict[str, Any], *, unique_s
 
 def _make_group(conn: sqlite3.Connection, given: dict[str, Any]) -> Node:
     ident = given.get("_id")
-    if not isinstance(ident, str) or not 2 <= len(ident) <= 64 or not all(c.isalnum() or c in "-_.@" for c in ident):
-        raise invalid("_id: a group's id is 2 to 64 letters, digits, and any of - _ . @")
+    if not isinstance(ident, str) or not 1 <= len(ident) <= 64 or not all(c.isalnum() or c in "-_.@" for c in ident):
+        raise invalid("_id: a group's id is 1 to 64 letters, digits, and any of - _ . @")
     doc = {"label": ident, **fields.taken("group", given), "permissions": [{"_id": USER, "access": "admin"}]}
     return documents.insert(conn, "group", doc, ident=ident)
 
