@@ -1,0 +1,186 @@
+"""Writes what must agree with the code: docs/reference/commands.md, settings.md, and config/fwsync.toml.
+
+usage: python scripts/reference.py [--check]        with --check it writes nothing and fails if a file is stale
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from fwsync.cli.main import COMMANDS, cli
+from fwsync.cli.options import Common
+from fwsync.config import SECTIONS, SHORT_NAMES
+from fwsync.sandbox.command import parser
+
+ROOT = Path(__file__).parent.parent
+
+COMMENTS = {
+    "site": "Which site, and what on it.",
+    "site.api_key_file": "File that holds the API key; `fwsync login` needs no such file.",
+    "site.api_key": "The API key itself; accepted only when nobody else can read this file.",
+    "site.project": "Project of all commands, as group/label; <id:HEX> works for either part.",
+    "network": "How to talk to the site. Times are in seconds.",
+    "network.connect_timeout": "Longest wait for a connection.",
+    "network.read_timeout": "Longest silence in an answer; also how long a lost create may still arrive.",
+    "network.tries": "Tries of one request, or of one file without any progress.",
+    "network.retry_seconds": "Seconds without progress after which to give up on a request.",
+    "network.calls": "Small requests in parallel at the start; adapts to what the site bears.",
+    "network.max_calls": "Most small requests in parallel.",
+    "network.bodies": "Files in parallel at the start.",
+    "network.max_bodies": "Most files in parallel.",
+    "network.page_size": "Documents asked for in one page of a listing.",
+    "network.ca_bundle": "PEM file of certificate authorities to trust, for networks with their own.",
+    "import": "How a CSV becomes containers.",
+    "import.project": "Project to import into, if another than site.project.",
+    "import.timezone": "Zone of times without an offset of their own.",
+    "import.session_label": "Label of sessions where no column gives one.",
+    "import.acquisition_label": "Label of acquisitions where no column gives one.",
+    "import.date_formats": "Forms of dates, as in strptime; none: found out from the whole column.",
+    "import.day_order": '"day-first" or "month-first", where a column of dates could be read both ways.',
+    "import.dst": "How to settle local times that happened twice (earlier, later) or never (shift-forward).",
+    "import.days_per_year": "Days in a year of age; 365.25 is how the SDK reads ages back.",
+    "import.delimiter": "Column delimiter; empty: found out.",
+    "import.encoding": "Text encoding; empty: found out.",
+    "import.strict": "Send nothing when any row is wrong.",
+    "mirror": "What fwsync mirror fetches, and where to.",
+    "mirror.project": "Project to mirror, if another than site.project.",
+    "mirror.to": "Target folder.",
+    "mirror.gear": "Gear whose outputs to fetch.",
+    "mirror.run": "Which runs of it: latest-complete, latest, all or failed.",
+    "mirror.members": "Patterns over members of zip outputs; none: whole files.",
+    "mirror.include": "Patterns over file names; none: all.",
+    "mirror.exclude": "Patterns over file names to leave out.",
+    "mirror.platform": "Whose rules for file names to follow: auto, universal, linux, windows or macos.",
+    "mirror.allow_empty": "A pattern that matches nothing is no error.",
+    "state": "Where fwsync keeps its journal and locks: on local disk, never in a target tree.",
+    "state.folder": "The folder; empty: $XDG_STATE_HOME/fwsync.",
+    "state.fsync": "Press files to disk before they count: batch (each file), always (folders too), never.",
+    "log": "Log lines on standard error.",
+    "log.level": "debug, info, warning or error.",
+    "log.format": "plain or json.",
+}
+
+
+def toml_value(value: Any) -> str:
+    """A default as TOML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def config_toml() -> str:
+    """config/fwsync.toml: every setting with its default."""
+    out = [
+        "# Every setting of fwsync with its default. Copy what you change into ./fwsync.toml, or let `fwsync init` do it.",
+        "# Tables [profiles.NAME.SECTION] override [SECTION] when NAME is chosen by --profile or FWSYNC_PROFILE.",
+    ]
+    for section, struct in SECTIONS.items():
+        out += ["", f"# {COMMENTS[section]}", f"[{section}]"]
+        for field in msgspec.structs.fields(struct):
+            out += [f"# {COMMENTS[f'{section}.{field.name}']}", f"{field.name} = {toml_value(field.default)}"]
+    return "\n".join(out) + "\n"
+
+
+def settings_page() -> str:
+    """docs/reference/settings.md."""
+    short = {dotted: name for name, dotted in SHORT_NAMES.items()}
+    out = [
+        "# Settings",
+        "",
+        "Later sources win: defaults, the TOML file, its profile, `FWSYNC_*` variables, flags. The file is the first",
+        "that exists of `--config`, `FWSYNC_CONFIG`, `./fwsync.toml` and `$XDG_CONFIG_HOME/fwsync/fwsync.toml`.",
+        "An unknown setting is an error. Lists in variables are comma-separated.",
+        "",
+        "The API key is looked for in this order: `--api-key-file`, `FWSYNC_API_KEY`, `FWSYNC_API_KEY_FILE`, the TOML",
+        "file and its profile, what `fwsync login` stored, and the official CLI's `~/.config/flywheel/user.json`.",
+    ]
+    for section, struct in SECTIONS.items():
+        out += [
+            "",
+            f"## [{section}]",
+            "",
+            COMMENTS[section],
+            "",
+            "| setting | default | variable | meaning |",
+            "|---|---|---|---|",
+        ]
+        for field in msgspec.structs.fields(struct):
+            dotted = f"{section}.{field.name}"
+            names = [f"`FWSYNC_{section.upper()}_{field.name.upper()}`"]
+            names += [f"`{short[dotted]}`"] if dotted in short else []
+            default = f"`{toml_value(field.default)}`"
+            out.append(f"| `{field.name}` | {default} | {', '.join(names)} | {COMMENTS[dotted]} |")
+    return "\n".join(out) + "\n"
+
+
+def option_row(option: click.Option) -> str:
+    """One row of a command's table."""
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    kind = option.metavar or ("" if option.is_flag else option.type.name.upper())
+    if isinstance(option.type, click.Choice):
+        kind = " or ".join(option.type.choices)
+    return f"| {names} | {kind} | {option.help or ''} |"
+
+
+def help_text(text: str) -> str:
+    """A command's help with its examples as a code block."""
+    prose, mark, examples = inspect.cleandoc(text).partition("\b\n")
+    return prose.strip() + (f"\n\n```\n{examples.strip()}\n```" if mark else "")
+
+
+def commands_page() -> str:
+    """docs/reference/commands.md."""
+    out = ["# Commands", "", "`fwsync COMMAND --help` shows the same. Exit codes: [exit-codes.md](exit-codes.md).", ""]
+    common = set(Common.__struct_fields__)
+    context = click.Context(cli)
+    first = cli.get_command(context, "import")
+    assert first is not None
+    out += ["## Flags of every command", "", "| flag | value | meaning |", "|---|---|---|"]
+    out += [option_row(p) for p in first.params if isinstance(p, click.Option) and p.name in common]
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        out += ["", f"## fwsync {name}", ""]
+        if name == "sandbox":
+            out += ["```", parser().format_help().rstrip(), "```"]
+            continue
+        arguments = " ".join(p.make_metavar(context) for p in command.params if isinstance(p, click.Argument))
+        out += [f"`fwsync {name} {arguments}`".replace(" `", "`"), ""]
+        out.append(help_text(command.help or ""))
+        own = [p for p in command.params if isinstance(p, click.Option) and p.name not in common]
+        if own:
+            out += ["", "| flag | value | meaning |", "|---|---|---|", *(option_row(p) for p in own)]
+    return "\n".join(out) + "\n"
+
+
+PAGES = {
+    "config/fwsync.toml": config_toml,
+    "docs/reference/settings.md": settings_page,
+    "docs/reference/commands.md": commands_page,
+}
+
+
+def main() -> int:
+    """Write or check every page."""
+    stale = []
+    for name, make in PAGES.items():
+        path, text = ROOT / name, make()
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+    if stale:
+        print(f"stale: {', '.join(stale)}; run python scripts/reference.py")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
