@@ -22,13 +22,15 @@ demo: $(STAMP)
 	@bash scripts/demo.sh
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	@mkdir -p .test-tmp
+	TMPDIR=$(CURDIR)/.test-tmp $(BIN)/python -m pytest -n 2 --basetemp=.test-tmp/pytest
+	@rm -rf .test-tmp
 
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_layers.py
+	$(BIN)/python -m pytest -p no:cacheprovider tests/test_layers.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
@@ -38,4 +40,4 @@ bench: $(STAMP)
 	$(BIN)/python bench/compare.py
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) .demo .test-tmp .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

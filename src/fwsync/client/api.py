@@ -22,6 +22,7 @@ from fwsync.model import (
     FileEntry,
     Gear,
     Group,
+    Parents,
     Project,
     Reference,
     Session,
@@ -41,7 +42,6 @@ KINDS: dict[str, type[Any]] = {
     "gear": Gear,
     "file": FileEntry,
 }
-NO_SUCH_ROUTE = frozenset({404, 405, 501})
 
 
 class SiteConfig(msgspec.Struct, frozen=True):
@@ -200,37 +200,60 @@ class Flywheel:
     async def project_analyses(self, project_id: str, gear: str | None = None) -> AsyncIterator[Analysis]:
         """All analyses in a project, with their jobs, of one gear if named.
 
-        Asks the site-wide listing first, then the project's, then each session and subject by itself, whichever is
-        the first that the site has.
+        Asks the site-wide listing first, then the project's own, then each session and subject by itself: the next
+        way is taken where the site refuses one, or finds nothing (a site that does not know the fields of the filter
+        finds nothing either). One by one is for sites that refused both listings, and for small projects.
         """
-        tries = (
-            self.analyses.iter(
-                filters=q.all_of(f"parents.project={project_id}", q.where("gear_info.name", "=", gear) if gear else ""),
-                extra={"inflate_job": "true"},
-            ),
+        clause = q.where("gear_info.name", "=", gear) if gear else ""
+        everywhere = q.all_of(f"parents.project={project_id}", clause)
+        listings = (
+            self.analyses.iter(filters=everywhere, extra={"inflate_job": "true"}),
             self.analyses.iter(path=("projects", project_id, "all", "analyses"), extra={"inflate_job": "true"}),
-            self._analyses_one_by_one(project_id),
         )
-        for number, listing in enumerate(tries):
+        refused = 0
+        for listing in listings:
             seen = False
             try:
                 async for analysis in listing:
                     seen = True
-                    if _in_project(analysis, project_id) and (gear is None or _gear_name(analysis) == gear):
+                    if _wanted(analysis, project_id, gear):
                         yield await self.analyses.with_job(analysis)
-                return
             except RemoteError as error:
-                if seen or number == len(tries) - 1 or error.status not in (400, 404, 405, 422, 501):
+                if seen or error.status not in (400, 404, 405, 422, 501):
                     raise
+                refused += 1
                 log.info("listing refused", reason=str(error))
+            if seen:
+                return
+        if refused == len(listings) or await self._is_small(project_id):
+            async for analysis in self._analyses_one_by_one(project_id):
+                if _wanted(analysis, project_id, gear):
+                    yield await self.analyses.with_job(analysis)
+
+    async def _is_small(self, project_id: str) -> bool:
+        parent = Reference(type="project", id=project_id)
+        page = await self.sessions.page(parent=parent, limit=SMALL_PROJECT + 1, files=False)
+        return len(page.documents) <= SMALL_PROJECT
 
     async def _analyses_one_by_one(self, project_id: str) -> AsyncIterator[Analysis]:
         parent = Reference(type="project", id=project_id)
-        for noun in (self.sessions, self.subjects):
-            async for container in noun.iter(parent=parent):
+        nouns: tuple[Noun[Any], ...] = (self.sessions, self.subjects)
+        for noun in nouns:
+            async for container in noun.iter(parent=parent, files=False):
                 whole = await noun.get(container.id)
                 for analysis in whole.analyses or ():
-                    yield analysis
+                    # What is embedded in its parent may not say where it is.
+                    own = Reference(type=noun.kind, id=container.id)
+                    held = analysis.parents or Parents(project=project_id, **{noun.kind: container.id})
+                    yield msgspec.structs.replace(analysis, parent=analysis.parent or own, parents=held)
+
+
+SMALL_PROJECT = 100
+"""Up to so many sessions are asked one by one when listings find no analysis at all."""
+
+
+def _wanted(analysis: Analysis, project_id: str, gear: str | None) -> bool:
+    return _in_project(analysis, project_id) and gear in (None, _gear_name(analysis))
 
 
 def _gear_name(analysis: Analysis) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from fwsync.client.session import ApiSession, Query, decode
-from fwsync.errors import ProtocolError
+from fwsync.errors import ProtocolError, RemoteError
 from fwsync.model import PLURALS, Analysis, FileEntry, Job, Reference
 
 T = TypeVar("T")
@@ -32,6 +32,14 @@ def convert(document: Any, kind: type[T], what: str) -> T:
         raise ProtocolError(f"not the expected document: {error}", status=200, request=what) from error
 
 
+def _both(one: str, other: str) -> str:
+    return f"{one},{other}" if other else one
+
+
+NO_SUCH_ROUTE = frozenset({404, 405, 501})
+"""Statuses of a site that does not have a route; 404 may also mean that the container is missing."""
+
+
 class Page(msgspec.Struct):
     """One page of raw documents and, where the site told it, how many there are in all."""
 
@@ -51,8 +59,7 @@ class Noun(Generic[T]):
             return (self.plural,), filters
         if parent.type in _BELOW.get(self.kind, ()):
             return (PLURALS[parent.type], parent.id, self.plural), filters
-        clause = f"parents.{parent.type}={parent.id}"
-        return (self.plural,), f"{clause},{filters}" if filters else clause
+        return (self.plural,), _both(f"parents.{parent.type}={parent.id}", filters)
 
     async def page(
         self,
@@ -117,7 +124,16 @@ class Noun(Generic[T]):
                 count=after is None,
             )
 
-        page = await fetch(None)
+        try:
+            page = await fetch(None)
+        except RemoteError as error:
+            if parent is None or path is not None or error.status not in NO_SUCH_ROUTE:
+                raise
+            # No such route below this parent: the whole kind, filtered. Empty then means that the parent is missing.
+            path, filters = (self.plural,), _both(f"parents.{parent.type}={parent.id}", filters)
+            page = await fetch(None)
+            if not page.documents and error.status == 404:
+                raise
         total, seen, last = page.total, 0, ""
         while page.documents:
             ids = [document.get("_id") if isinstance(document, dict) else None for document in page.documents]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import msgspec
 
 from fwsync.client import query as q
 from fwsync.client.api import Flywheel
-from fwsync.errors import InputFileError, NotAsAskedError
-from fwsync.model import Reference
+from fwsync.errors import InputFileError, NotAsAskedError, RemoteError
+from fwsync.model import Reference, Subject
 from fwsync.operations.context import Context, Run, dry_run, guarded
 from fwsync.operations.projects import find_project, project_path
 from fwsync.plan.importing import Existing, ImportOptions, Judged, Level, judge, plan_import
@@ -130,21 +130,11 @@ async def read_existing(fw: Flywheel, project_id: str, judged: Judged) -> Existi
     total = first.total if first.total is not None else len(first.documents)
     small = first.total is not None and first.total <= len(first.documents)
     pages = -(-max(total, 1) // page_size)
+    cheaper = pages < len(labels) / LABELS_IN_ONE_FILTER + REQUESTS_PER_SUBJECT * len(labels)
     found = 0
-    if small or (len(labels) > FEW and pages < len(labels) / LABELS_IN_ONE_FILTER + REQUESTS_PER_SUBJECT * len(labels)):
-        wanted = set(labels)
-        async for subject in fw.subjects.iter(parent=project, files=False):
-            if subject.label in wanted or subject.code in wanted:
-                existing.add("subject", project_id, subject)
-                found += 1
-    else:
-        for start in range(0, len(labels), LABELS_IN_ONE_FILTER):
-            some = labels[start : start + LABELS_IN_ONE_FILTER]
-            wanted = set(some)
-            async for subject in fw.subjects.iter(parent=project, filters=q.any_of("label", some), files=False):
-                if subject.label in wanted or subject.code in wanted:
-                    existing.add("subject", project_id, subject)
-                    found += 1
+    async for subject in _subjects(fw, project, labels, whole=small or (len(labels) > FEW and cheaper)):
+        existing.add("subject", project_id, subject)
+        found += 1
     if not found:
         return existing
     ids = {c.id for label in labels if (c := existing.find("subject", project_id, label)) is not None}
@@ -154,6 +144,26 @@ async def read_existing(fw: Flywheel, project_id: str, judged: Judged) -> Existi
     else:
         await _below(fw, existing, project, ids)
     return existing
+
+
+async def _subjects(fw: Flywheel, project: Reference, labels: list[str], *, whole: bool) -> AsyncIterator[Subject]:
+    """The subjects of these labels: from the whole project, or by filter where the site does not refuse it."""
+    wanted = set(labels)
+    for start in range(0, 0 if whole else len(labels), LABELS_IN_ONE_FILTER):
+        some = labels[start : start + LABELS_IN_ONE_FILTER]
+        try:
+            async for subject in fw.subjects.iter(parent=project, filters=q.any_of("label", some), files=False):
+                if subject.label in wanted or subject.code in wanted:
+                    yield subject
+        except RemoteError as error:
+            if error.status not in (400, 422):
+                raise
+            whole = True
+            break
+    if whole:
+        async for subject in fw.subjects.iter(parent=project, files=False):
+            if subject.label in wanted or subject.code in wanted:
+                yield subject
 
 
 async def _below(fw: Flywheel, existing: Existing, parent: Reference, subjects: set[str]) -> None:

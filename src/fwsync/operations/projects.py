@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Iterable
 
 from fwsync.client import query as q
-from fwsync.client.api import NO_SUCH_ROUTE, Flywheel, Node
+from fwsync.client.api import Flywheel, Node
+from fwsync.client.nouns import NO_SUCH_ROUTE
 from fwsync.errors import NotFoundError, RemoteError, UsageError
 from fwsync.model import Project, Reference
 from fwsync.selection import segment_id, split_path
