@@ -134,12 +134,14 @@ class Summary(msgspec.Struct, kw_only=True):
 
     planned = done + unchanged + skipped + failed + stopped + rejected must hold, else the verdict is incomplete.
     `facts` are numbers about the input, such as rows read; `would` counts by kind what a dry run would do.
+    `ended_early` is set when an error ended the run.
     """
 
     run: str = ""
     job: str = ""
     planned: int | None = None
     complete: bool = True
+    ended_early: bool = False
     dry_run: bool = False
     states: Counter[str] = msgspec.field(default_factory=Counter)
     by_kind: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
@@ -174,7 +176,7 @@ class Summary(msgspec.Struct, kw_only=True):
     def ok(self) -> bool:
         """Everything that was planned is done or already so, and nothing was cut short."""
         bad = self.states["failed"] + self.states["stopped"] + self.states["rejected"]
-        return self.complete and not bad and not self._orphans() and self._adds_up()
+        return self.complete and not self.ended_early and not bad and not self._orphans() and self._adds_up()
 
     def _orphans(self) -> int:
         """Items skipped because their parent failed; other skips are on purpose and no failure."""
@@ -206,6 +208,8 @@ class Summary(msgspec.Struct, kw_only=True):
             parts.append(f"{total - self.settled:,} without an outcome")
         if not self.complete:
             parts.append("the listing was cut short")
+        if not parts:
+            parts.append("ended early")
         return f"incomplete: {', '.join(parts)} of {total:,}"
 
 

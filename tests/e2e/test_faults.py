@@ -59,3 +59,14 @@ def test_a_site_that_asks_to_slow_down_is_obeyed(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
     with sandbox("--data", data) as site:
         assert counts(site.sdk().lookup("lab/study")) == (40, 40, 40)
+
+
+def test_expired_links_are_asked_for_anew(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    fill(data, sessions=30, files_each=1)
+    with sandbox("--data", str(data), "--signed-urls", "--faults", "expired_ticket=20%") as site:
+        person = Person(tmp_path / "home", site.key)
+        done = person.types("mirror", "--gear", "maker", "--project", "lab/study", "--to", "out")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert site.stats()["faults"]["download:expired_ticket"] >= 2
+    assert len(digests(person.work / "out")) == 30

@@ -17,6 +17,9 @@ from fwsync.model import PLURALS
 from fwsync.work import FetchFile
 
 HASH_PREFIX = "v0-sha384-"
+MOST_FRESH_LINKS = 4
+"""Links refused in a row after which a refusal is believed."""
+
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
 _HTML = re.compile(r"\.html?\Z", re.IGNORECASE)
 
@@ -93,10 +96,10 @@ async def persist(
         failures += 1
         if failure.slow_down:
             session.bodies.too_much()
-        if failure.expired and not fresh_links:
-            fresh_links += 1
-            continue
-        if not failure.again:
+        fresh_links += failure.expired
+        if failure.expired and fresh_links == 1:
+            continue  # every try asks for a link of its own; the first fresh one is free
+        if not failure.again and not (failure.expired and fresh_links <= MOST_FRESH_LINKS):
             raise failure.error from failure.__cause__
         await session.pause(failure, failures, idle_since)
 

@@ -76,13 +76,14 @@ async def guarded(run: Run, work: Callable[[], Any]) -> Summary:
     try:
         await work()
     except FwsyncError as error:
+        run.summary.ended_early = True
         summary = await run.end()
         if not summary.settled or not isinstance(error, NotAsAskedError):
             raise
         summary.warnings.append(error.line)
-        summary.complete = False
         return summary
     except BaseException:
+        run.summary.ended_early = True
         await run.end()
         raise
     return await run.end()
@@ -106,7 +107,7 @@ async def dry_run(context: Context, job: str, plan: Plan) -> Summary:
 
 
 def narrowed(plan: Plan, only: frozenset[str] | None) -> Plan:
-    """The plan with just the items whose keys are wanted, and those above them that are needed."""
+    """The plan with just the entries whose keys are wanted. What is above them is wanted too, or exists by now."""
     if only is None:
         return plan
     kept: list[Entry] = []

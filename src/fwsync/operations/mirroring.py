@@ -197,8 +197,9 @@ async def _gather(fw: Flywheel, project: Project, selection: Selection) -> _Foun
 def _notes(gear: str, without: Counter[str], sessions: dict[str, Session], any_run: bool) -> list[str]:
     if not any_run:
         return [f"{gear} ran on no session or subject of this project"]
-    parts = [f"{count:,} {reason}" for reason, count in sorted(without.items()) if reason != "never ran"]
-    notes = [f"{gear} has no complete run on some: {', '.join(parts)}"] if parts else []
+    ran = {reason: count for reason, count in sorted(without.items()) if reason != "never ran"}
+    parts = ", ".join(f"{count:,} {reason}" for reason, count in ran.items())
+    notes = [f"{gear} has no run to take on {sum(ran.values()):,} sessions or subjects: {parts}"] if ran else []
     if never := without.get("never ran"):
         notes.append(f"{gear} never ran on {never:,} of {len(sessions):,} sessions")
     return notes

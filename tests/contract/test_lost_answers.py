@@ -1,0 +1,103 @@
+"""Answers that never came: what was done is found again, what was done twice is mended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fwsync.client import upload
+from fwsync.client.api import Flywheel
+from fwsync.client.retry import Policy
+from fwsync.config import NetworkSettings
+from fwsync.run.creating import Creator, Double
+from fwsync.run.journal import Intent, Journal
+from fwsync.sandbox import Sandbox, SandboxOptions
+from fwsync.work import NewContainer, SendFile, WorkItem
+
+
+@asynccontextmanager
+async def opened(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Flywheel, Journal, str, Sandbox]]:
+    async with (
+        Sandbox(SandboxOptions(**options)) as running,
+        Flywheel.from_key(running.key, NetworkSettings(read_timeout=2.0, retry_seconds=20)) as fw,
+        Journal(tmp_path / "state") as journal,
+    ):
+        await fw.groups.create({"_id": "lab", "label": "Lab"})
+        yield fw, journal, await fw.projects.create({"group": "lab", "label": "study"}), running
+
+
+def subject(project: str, label: str, **fields: Any) -> WorkItem:
+    payload = NewContainer(level="subject", label=label, project_id=project, fields=fields)
+    return WorkItem(kind="create.subject", key=label, target=label, payload=payload)
+
+
+async def test_an_intent_of_a_killed_run_is_looked_up_before_it_is_sent_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (fw, journal, project, running):
+        made = await fw.subjects.create({"project": project, "label": "s1"})
+        await journal.intend(fw.site, Intent(project, "subject", "s1", time.time(), "killed-run"))
+        before = running.stats()["requests"]["POST /api/{kind}"]
+        creator = Creator(fw, journal, "run", grace=1.0, upsert=False)
+        (outcome,) = await creator.create(subject(project, "s1"), None)
+        assert (outcome.state, outcome.ref) == ("done", made)
+        assert running.stats()["requests"]["POST /api/{kind}"] == before
+        assert await journal.intents(fw.site) == {}
+
+
+async def test_an_intent_that_was_never_carried_out_is_sent_after_the_grace_time(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (fw, journal, project, _):
+        await journal.intend(fw.site, Intent(project, "subject", "s1", time.time(), "killed-run"))
+        creator = Creator(fw, journal, "run", grace=0.3, upsert=False)
+        began = time.monotonic()
+        (outcome,) = await creator.create(subject(project, "s1", sex="male"), None)
+        assert time.monotonic() - began >= 0.25, "the create could still have arrived"
+        assert (await fw.subjects.get(str(outcome.ref))).sex == "male"
+
+
+async def test_a_double_is_deleted_only_while_it_is_empty_and_unchanged(tmp_path: Path) -> None:
+    async with opened(tmp_path, without=frozenset({"duplicate-check"})) as (fw, journal, project, _):
+        creator = Creator(fw, journal, "run", grace=0.1, upsert=False)
+        ids = [await fw.subjects.create({"project": project, "label": label}) for label in ("a", "a", "b", "b", "c")]
+        await fw.subjects.add_note(ids[3], "someone's")
+        creator._sent_twice = [Double("subject", project, label) for label in ("a", "b", "c")]
+        (problem,) = await creator.settle_doubles()
+        assert "subject 'b' is there twice" in problem
+        assert ids[3] in problem
+        assert [s.id async for s in fw.subjects.iter()] == [ids[0], ids[2], ids[3], ids[4]]
+
+
+async def test_a_conflict_means_that_it_is_there(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (fw, journal, project, _):
+        made = await fw.subjects.create({"project": project, "label": "s1"})
+        creator = Creator(fw, journal, "run", grace=0.1, upsert=False)
+        (outcome,) = await creator.create(subject(project, "s1"), None)
+        assert (outcome.state, outcome.ref) == ("unchanged", made)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("fault", ["upload:drop_reply=100%", "upload:late_commit=30%:1", "upload:status_503=25%"])
+async def test_an_upload_whose_reply_is_lost_makes_no_second_version(tmp_path: Path, fault: str, signed: bool) -> None:
+    if signed and fault.startswith("upload:drop_reply"):
+        fault = "upload:drop_reply=40%"  # a part whose reply is always lost can never be known to be there
+    options = {"faults": fault, "signed_urls": signed, "part_threshold": 512 * 1024}
+    async with opened(tmp_path, **options) as (fw, _, project, running):
+        fw.session.policy = Policy(first_wait=0.02)
+        for number in range(8):
+            source = tmp_path / f"data{number}.bin"
+            source.write_bytes(bytes([number]) * 1_500_000)
+            held = source.stat()
+            file = SendFile(
+                container_type="project", container_id=project, name=source.name, source=str(source),
+                size=held.st_size, mtime_ns=held.st_mtime_ns,
+            )  # fmt: skip
+            digest = await upload.hash_of(source)
+            entry, _ = await upload.send(fw, file, digest, None)
+            assert (entry.size, entry.hash, entry.version) == (held.st_size, digest, 1)
+            now = await upload.find_entry(fw, file)
+            assert now is not None
+            assert now.version == 1
+        assert running.stats()["faults"]
