@@ -79,14 +79,14 @@ async def test_a_conflict_means_that_it_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("signed", [False, True])
-@pytest.mark.parametrize("fault", ["upload:drop_reply=100%", "upload:late_commit=30%:1", "upload:status_503=25%"])
+@pytest.mark.parametrize("fault", ["upload:drop_reply=100%", "upload:late_commit=40%:0.3", "upload:status_503=40%"])
 async def test_an_upload_whose_reply_is_lost_makes_no_second_version(tmp_path: Path, fault: str, signed: bool) -> None:
     if signed and fault.startswith("upload:drop_reply"):
         fault = "upload:drop_reply=40%"  # a part whose reply is always lost can never be known to be there
     options = {"faults": fault, "signed_urls": signed, "part_threshold": 512 * 1024}
     async with opened(tmp_path, **options) as (fw, _, project, running):
-        fw.session.policy = Policy(first_wait=0.02)
-        for number in range(8):
+        fw.session.policy = Policy(tries=20, first_wait=0.02, most_wait=0.5)
+        for number in range(16):
             source = tmp_path / f"data{number}.bin"
             source.write_bytes(bytes([number]) * 1_500_000)
             held = source.stat()
