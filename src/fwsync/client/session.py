@@ -104,6 +104,7 @@ class ApiSession:
         self.retries = 0
         self._on_retry = on_retry
         self._reached = False
+        self._proxies = urllib.request.getproxies_environment()
         self._headers = {
             "Authorization": key.authorization,
             "User-Agent": USER_AGENT,
@@ -228,7 +229,7 @@ class ApiSession:
                     data=data,
                     headers=sent,
                     allow_redirects=False,
-                    proxy=proxy_for(url),
+                    proxy=proxy_for(url, self._proxies),
                     auto_decompress=not raw,
                 )
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -343,9 +344,10 @@ def tls_context(ca_bundle: str) -> ssl.SSLContext:
         raise ConfigError(f"{path}: is no usable CA file ({error}); give one by --ca-bundle") from error
 
 
-def proxy_for(url: URL) -> str | None:
-    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a URL."""
-    proxies = urllib.request.getproxies_environment()
+def proxy_for(url: URL, proxies: Mapping[str, str]) -> str | None:
+    """The proxy for a URL, of those that HTTPS_PROXY, HTTP_PROXY and NO_PROXY named at the start."""
+    if not proxies:
+        return None
     found = proxies.get(url.scheme) or proxies.get("all")
     if not found or urllib.request.proxy_bypass_environment(  # type: ignore[attr-defined]
         f"{url.host}:{url.port}", proxies

@@ -20,7 +20,7 @@ STATEMENTS = (
         label text, doc text not null, info text not null default '{}')""",
     "create index if not exists nodes_kind on nodes (kind, id)",
     "create index if not exists nodes_parent on nodes (kind, parent_id, id)",
-    "create index if not exists nodes_parent_label on nodes (parent_id, label, kind)",
+    "create index if not exists nodes_parent_label on nodes (parent_id, label, kind, id)",
     "create index if not exists nodes_label on nodes (kind, label, id)",
     "create index if not exists nodes_group on nodes (kind, group_id, id)",
     "create index if not exists nodes_project on nodes (kind, project_id, id)",
