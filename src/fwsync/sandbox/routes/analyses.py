@@ -11,7 +11,7 @@ from aiohttp import web
 from fwsync.sandbox.errors import ApiError, invalid, malformed
 from fwsync.sandbox.http import answer, body
 from fwsync.sandbox.query.listing import truth
-from fwsync.sandbox.routes import detail
+from fwsync.sandbox.routes import containers, detail
 from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents, fields, files
@@ -77,7 +77,7 @@ def _parent(request: web.Request) -> Node:
 async def get_one(request: web.Request) -> web.Response:
     """GET /analyses/{id}; the SDK always asks for the job's document."""
     conn = site_of(request).db.reader
-    node = documents.get(conn, "analysis", request.match_info["id"])
+    node = documents.get(conn, "analysis", request.match_info.get("analysis") or request.match_info["id"])
     return answer(detail.analysis(conn, node, inflate=truth(request.query.get("inflate_job"))))
 
 
@@ -147,7 +147,7 @@ def _add_job(conn: sqlite3.Connection, analysis: Node, job: dict[str, Any]) -> N
 
 async def modify(request: web.Request) -> web.Response:
     """PUT /analyses/{id}."""
-    given, ident = await body(request, dict), request.match_info["id"]
+    given, ident = await body(request, dict), request.match_info.get("analysis") or request.match_info["id"]
 
     def change(conn: sqlite3.Connection) -> None:
         node = documents.get(conn, "analysis", ident)
@@ -174,7 +174,11 @@ def setup(app: web.Application) -> None:
     router.add_get("/api/analyses/{id}", get_one)
     router.add_put("/api/analyses/{id}", modify)
     router.add_delete("/api/analyses/{id}", delete_one)
+    router.add_delete("/api/analyses", containers.delete_many_of("analysis"))
     router.add_get(f"/api/{{parents:{_PARENTS}}}/{{id}}/analyses", list_on)
     router.add_post(f"/api/{{parents:{_PARENTS}}}/{{id}}/analyses", create)
-    router.add_delete(f"/api/{{parents:{_PARENTS}}}/{{id}}/analyses/{{analysis}}", delete_one)
+    below = f"/api/{{parents:{_PARENTS}}}/{{id}}/analyses/{{analysis}}"
+    router.add_get(below, get_one)
+    router.add_put(below, modify)
+    router.add_delete(below, delete_one)
     router.add_get(f"/api/{{parents:{_PARENTS}}}/{{id}}/{{which:all|children}}/analyses", list_below)

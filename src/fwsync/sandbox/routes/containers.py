@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from fwsync.sandbox.errors import ApiError, invalid, malformed, not_found
 from fwsync.sandbox.http import accepts, answer, body
@@ -14,7 +15,6 @@ from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import USER, site_of
 from fwsync.sandbox.store import documents, fields
 from fwsync.sandbox.store.documents import CONTAINERS, HIERARCHY, LEVEL_COLUMNS, PARENT, PLURAL, SINGULAR, Node
-from fwsync.sandbox.store.ids import now
 
 _BELOW = {
     "groups": ("projects",),
@@ -137,7 +137,7 @@ async def modify(request: web.Request) -> web.Response:
 
     def change(conn: sqlite3.Connection) -> None:
         node = documents.get(conn, kind, ident)
-        node.doc.update(fields.taken(kind, given))
+        node.doc.update(fields.taken(node.kind, given))
         if "info" in given:
             node.info = fields.info_of(given)
         target = _new_parent(conn, node, given)
@@ -167,28 +167,24 @@ async def delete_one(request: web.Request) -> web.Response:
     return answer({"deleted": 1})
 
 
-async def delete_many(request: web.Request) -> web.Response:
+def delete_many_of(kind: str) -> Handler:
     """DELETE /{kind} with a list of ids."""
-    kind, idents = kind_of(request), await body(request, list)
-    if not all(isinstance(ident, str) for ident in idents):
-        raise malformed("the body must be a list of ids")
 
-    def remove(conn: sqlite3.Connection) -> list[str]:
-        gone = []
-        for ident in idents:
-            node = documents.find(conn, ident, (kind,))
-            if node is not None:
+    async def delete_many(request: web.Request) -> web.Response:
+        idents = await body(request, list)
+        if not all(isinstance(ident, str) for ident in idents):
+            raise malformed("the body must be a list of ids")
+
+        def remove(conn: sqlite3.Connection) -> list[str]:
+            found = [node for ident in idents if (node := documents.find(conn, ident, (kind,)))]
+            for node in found:
                 documents.delete(conn, node)
-                gone.append(ident)
-        return gone
+            return [node.id for node in found]
 
-    gone = await site_of(request).db.write(remove)
-    return answer({"deleted": len(gone), "not_found": [ident for ident in idents if ident not in gone]})
+        gone = await site_of(request).db.write(remove)
+        return answer({"deleted": len(gone), "not_found": [ident for ident in idents if ident not in gone]})
 
-
-def touch(node: Node) -> None:
-    """Mark a change that is not one of the document's own fields."""
-    node.doc["modified"] = now()
+    return delete_many
 
 
 def setup(app: web.Application) -> None:
@@ -201,8 +197,10 @@ def setup(app: web.Application) -> None:
     for kind in (PLURAL[level] for level in HIERARCHY):
         router.add_get(f"/api/{{kind:{kind}}}", list_all)
         router.add_post(f"/api/{{kind:{kind}}}", create)
-        router.add_delete(f"/api/{{kind:{kind}}}", delete_many)
+        router.add_delete(f"/api/{{kind:{kind}}}", delete_many_of(SINGULAR[kind]))
         router.add_get(f"/api/{{kind:{kind}}}/{{id}}", get_one)
         router.add_put(f"/api/{{kind:{kind}}}/{{id}}", modify)
         router.add_delete(f"/api/{{kind:{kind}}}/{{id}}", delete_one)
     router.add_get("/api/containers/{id}", get_any)
+    router.add_put("/api/{kind:containers}/{id}", modify)
+    router.add_delete("/api/{kind:containers}/{id}", delete_one)

@@ -161,7 +161,7 @@ async def get_tags(request: web.Request) -> web.Response:
 
 
 async def change_tags(request: web.Request) -> web.Response:
-    """PUT (replace), PATCH (add) or DELETE (remove) of /files/{id}/tags with a list; answers the new list."""
+    """PUT (replace), PATCH (add) or DELETE (remove) of /files/{id}/tags with a list; the new list, but for PUT."""
     given = texts(await body(request, list, optional=request.method == "DELETE"))
 
     def change(row: FileRow) -> None:
@@ -173,7 +173,8 @@ async def change_tags(request: web.Request) -> web.Response:
         else:
             row.doc["tags"] = [tag for tag in held if tag not in given] if given else []
 
-    return answer((await _change(request, change)).doc["tags"])
+    tags = (await _change(request, change)).doc["tags"]
+    return answer({"modified": 1} if request.method == "PUT" else tags)
 
 
 async def list_versions(request: web.Request) -> web.Response:
@@ -189,7 +190,7 @@ async def move(request: web.Request) -> web.Response:
     if not isinstance(reference, dict) or not isinstance(given.get("name"), (str, type(None))):
         raise malformed("container_reference must be an object with type and id, name a text")
 
-    def work(conn: sqlite3.Connection) -> FileRow:
+    def work(conn: sqlite3.Connection) -> None:
         row = files.by_id(conn, ident)
         parent = documents.find(conn, str(reference.get("id") or row.parent_id), documents.CONTAINERS)
         if parent is None:
@@ -201,9 +202,10 @@ async def move(request: web.Request) -> web.Response:
             ).fetchone()
             if taken:
                 raise ApiError(409, f"{name!r} is already there")
-        return files.move(conn, row, parent, name)
+        files.move(conn, row, parent, name)
 
-    return answer(files.render(await site_of(request).db.write(work)))
+    await site_of(request).db.write(work)
+    return answer({"modified": 1})
 
 
 async def restore(request: web.Request) -> web.Response:

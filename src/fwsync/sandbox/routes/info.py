@@ -14,7 +14,7 @@ from fwsync.sandbox.store import documents
 from fwsync.sandbox.store.documents import SINGULAR
 from fwsync.sandbox.store.fields import clean_keys
 
-KINDS = "groups|projects|subjects|sessions|acquisitions|analyses|collections"
+KINDS = "groups|projects|subjects|sessions|acquisitions|analyses|collections|containers"
 
 
 def changed(info: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ async def _path(request: web.Request) -> list[str]:
     path = (await body(request, dict)).get("path")
     if not isinstance(path, list) or not all(isinstance(part, str) for part in path):
         raise malformed("path: must be a list of texts")
-    return path
+    return [] if path == [""] else path
 
 
 async def lookup(request: web.Request) -> web.Response:

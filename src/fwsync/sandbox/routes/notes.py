@@ -14,10 +14,12 @@ from fwsync.sandbox.store import documents
 from fwsync.sandbox.store.documents import SINGULAR, Node
 from fwsync.sandbox.store.ids import new_id, now
 
-KINDS = "groups|projects|subjects|sessions|acquisitions|analyses|collections"
+KINDS = "groups|projects|subjects|sessions|acquisitions|analyses|collections|containers"
 
 
 def _node(conn: sqlite3.Connection, request: web.Request) -> Node:
+    if "analysis" in request.match_info:
+        return documents.get(conn, "analysis", request.match_info["analysis"])
     return documents.get(conn, SINGULAR[request.match_info["kind"]], request.match_info["id"])
 
 
@@ -65,7 +67,7 @@ async def modify(request: web.Request) -> web.Response:
         documents.save(conn, node)
 
     await site_of(request).db.write(work)
-    return answer({"modified": 1})
+    return answer(1)
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -84,8 +86,9 @@ async def delete(request: web.Request) -> web.Response:
 
 def setup(app: web.Application) -> None:
     """Add this room's routes."""
-    path = f"/api/{{kind:{KINDS}}}/{{id}}/notes"
-    app.router.add_post(path, add)
-    app.router.add_get(path + "/{note}", get_one)
-    app.router.add_put(path + "/{note}", modify)
-    app.router.add_delete(path + "/{note}", delete)
+    own = f"/api/{{kind:{KINDS}}}/{{id}}"
+    for path in (own + "/notes", own + "/analyses/{analysis}/notes"):
+        app.router.add_post(path, add)
+        app.router.add_get(path + "/{note}", get_one)
+        app.router.add_put(path + "/{note}", modify)
+        app.router.add_delete(path + "/{note}", delete)

@@ -56,15 +56,15 @@ async def modify(request: web.Request) -> web.Response:
     """PUT .../permissions/{user}."""
     given, user = await body(request, dict), request.match_info["user"]
 
-    def work(conn: sqlite3.Connection) -> None:
+    def work(conn: sqlite3.Connection) -> dict[str, Any]:
         node = _node(conn, request)
         new = _one(node, user)
         new.update({key: given[key] for key in ("access", "role_ids") if key in given})
         node.doc["permissions"] = [new if p["_id"] == user else p for p in node.doc["permissions"]]
         documents.save(conn, node)
+        return new
 
-    await site_of(request).db.write(work)
-    return answer({"modified": 1})
+    return answer(await site_of(request).db.write(work))
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -78,7 +78,7 @@ async def delete(request: web.Request) -> web.Response:
         documents.save(conn, node)
 
     await site_of(request).db.write(work)
-    return answer({"deleted": 1})
+    return answer({"modified": 1, "deleted": 1})
 
 
 def setup(app: web.Application) -> None:

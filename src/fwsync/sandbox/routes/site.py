@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from fwsync.sandbox.errors import not_found
 from fwsync.sandbox.http import answer
 from fwsync.sandbox.site import USER, site_of
 
@@ -46,6 +47,13 @@ async def users(_request: web.Request) -> web.Response:
     return answer([user()])
 
 
+async def one_user(request: web.Request) -> web.Response:
+    """GET /users/{id}."""
+    if request.match_info["id"] != USER:
+        raise not_found("user", request.match_info["id"])
+    return answer(user())
+
+
 async def config(request: web.Request) -> web.Response:
     """GET /config: the features that clients look at before they choose how to transfer."""
     options = site_of(request).options
@@ -79,5 +87,6 @@ def setup(app: web.Application) -> None:
     app.router.add_get("/api/auth/status", auth_status)
     app.router.add_get("/api/users/self", self_)
     app.router.add_get("/api/users", users)
+    app.router.add_get("/api/users/{id}", one_user)
     app.router.add_get("/api/config", config)
     app.router.add_get("/api/version", version)

@@ -13,7 +13,7 @@ from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents
 from fwsync.sandbox.store.documents import SINGULAR
 
-KINDS = "groups|projects|subjects|sessions|acquisitions|analyses|collections"
+KINDS = "groups|projects|subjects|sessions|acquisitions|analyses|collections|containers"
 
 
 async def _change(request: web.Request, change: Callable[[list[str]], list[str]]) -> list[str]:
@@ -74,7 +74,7 @@ async def rename(request: web.Request) -> web.Response:
         return [value if tag == old else tag for tag in tags]
 
     await _change(request, change)
-    return answer({"modified": 1})
+    return answer(value)
 
 
 async def remove(request: web.Request) -> web.Response:

@@ -24,6 +24,7 @@ PLURAL = {
     "gear": "gears",
     "job": "jobs",
     "user": "users",
+    "container": "containers",
 }
 SINGULAR = {plural: kind for kind, plural in PLURAL.items()}
 PARENT = {"project": "group", "subject": "project", "session": "subject", "acquisition": "session"}
@@ -80,8 +81,8 @@ def find(conn: sqlite3.Connection, ident: str, kinds: Iterable[str] | None = Non
 
 
 def get(conn: sqlite3.Connection, kind: str, ident: str) -> Node:
-    """The document with this id; 404 if there is none of this kind."""
-    node = find(conn, ident, (kind,))
+    """The document with this id; 404 if there is none of this kind. Kind `container` means any container."""
+    node = find(conn, ident, CONTAINERS if kind == "container" else (kind,))
     if node is None:
         raise not_found(kind, ident)
     return node
