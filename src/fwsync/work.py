@@ -162,9 +162,9 @@ class Summary(msgspec.Struct, kw_only=True):
         self.states[outcome.state] += 1
         self.by_kind.setdefault(outcome.kind, Counter())[outcome.state] += 1
         self.bytes += outcome.bytes
-        if outcome.state in ("failed", "rejected", "skipped", "stopped"):
+        if outcome.state in ("failed", "skipped", "stopped"):
             self.reasons[outcome.reason] += 1
-        if outcome.state in ("failed", "rejected") and len(self.first_failures) < 20:
+        if outcome.state in ("failed", "rejected") and len(self.first_failures) < MOST_SHOWN:
             self.first_failures.append(outcome)
 
     @property
@@ -212,6 +212,9 @@ class Summary(msgspec.Struct, kw_only=True):
             parts.append("ended early")
         return f"incomplete: {', '.join(parts)} of {total:,}"
 
+
+MOST_SHOWN = 100
+"""So many failed and rejected items are named in the summary; the journal has all."""
 
 PARENT_FAILED = "parent"
 """Reasons that begin so mark items that were skipped because the item above them was not done."""

@@ -297,3 +297,23 @@ async def test_an_unknown_host_fails_quickly_and_clearly() -> None:
     async with Flywheel.from_key("no-such-host.invalid:secret", NetworkSettings(tries=8)) as fw:
         with pytest.raises(UnreachableError, match=r"no-such-host\.invalid: unknown host"):
             await fw.auth_status()
+
+
+async def test_proxies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(request.raw_path)
+        return web.json_response({"_id": "me"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", handler)
+    async with TestServer(app, host="127.0.0.1") as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", "inside.invalid")
+        async with Flywheel.from_key("outside.invalid:8080:__force_insecure:secret", QUICK) as fw:
+            assert (await fw.whoami()).id == "me"
+        async with Flywheel.from_key("inside.invalid:8080:__force_insecure:secret", QUICK) as fw:
+            with pytest.raises(UnreachableError, match="unknown host"):
+                await fw.whoami()
+    assert seen == ["http://outside.invalid:8080/api/users/self"]

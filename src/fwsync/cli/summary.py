@@ -69,14 +69,18 @@ def _counts(kind: str, summary: Summary) -> str:
 
 
 def _reasons(summary: Summary) -> list[str]:
-    out = []
-    for reason, count in summary.reasons.most_common(MOST_REASONS):
+    """One line for every rejected row, one for every other reason with some of its targets."""
+    rows = [o for o in summary.first_failures if o.state == "rejected"]
+    out = [f"  {o.target}, {o.reason}" for o in rows]
+    if (more := summary.states["rejected"] - len(rows)) > 0:
+        out.append(f"  and {more:,} more rejected rows: fwsync runs show {summary.run}")
+    others = [(reason, n) for reason, n in summary.reasons.most_common() if not reason.startswith(PARENT_FAILED)]
+    for reason, count in others[:MOST_REASONS]:
         targets = [o.target for o in summary.first_failures if o.reason == reason][:MOST_TARGETS]
         where = f" ({', '.join(targets)}{', ...' if count > len(targets) else ''})" if targets else ""
-        if not reason.startswith(PARENT_FAILED):
-            out.append(f"  {count:,} x {reason}{where}")
-    if len(summary.reasons) > MOST_REASONS:
-        out.append(f"  and {len(summary.reasons) - MOST_REASONS:,} more reasons")
+        out.append(f"  {count:,} x {reason}{where}")
+    if len(others) > MOST_REASONS:
+        out.append(f"  and {len(others) - MOST_REASONS:,} more reasons")
     return out
 
 
