@@ -326,6 +326,19 @@ def test_ctrl_c_leaves_a_consistent_state(tmp_path: Path) -> None:
         assert (summary["ok"], sum(summary["states"].values())) == (True, 900)
 
 
+def test_a_key_that_sees_one_project_needs_no_project(tmp_path: Path) -> None:
+    with sandbox() as site:
+        person = Person(tmp_path, site.key)
+        (person.work / "ok.csv").write_text(SPEC)
+        none = person.types("import", "ok.csv")
+        assert (none.returncode, "none at all" in none.stderr) == (2, True)
+        project = add_project(site, "only")
+        assert person.types("import", "ok.csv").returncode == 0
+        assert len(project.subjects()) == 3
+        by_id = person.types("ls", f"lab/<id:{project.id}>")
+        assert "sub001" in by_id.stdout
+
+
 def test_version_and_completion(person: Person) -> None:
     assert person.types("--version").stdout.startswith("fwsync 0.")
     for shell in ("bash", "zsh", "fish"):

@@ -46,6 +46,7 @@ class Creator:
         self._fw, self._journal, self._run, self._grace = fw, journal, run, grace
         self._upsert: bool | None = None if upsert else False
         self._probe = anyio.Lock()
+        self._loading = anyio.Lock()
         self._old: dict[tuple[str, str, str], Intent] | None = None
         self._sent_twice: list[Double] = []
         self._made: set[str] = set()
@@ -133,8 +134,9 @@ class Creator:
         parent = parent_id or new.project_id
         key = (parent, new.level, new.label)
         site = self._fw.site
-        if self._old is None:
-            self._old = await self._journal.intents(site)
+        async with self._loading:  # once, before any intent of our own
+            if self._old is None:
+                self._old = await self._journal.intents(site)
         sent_at: float | None = None
         if (old := self._old.pop(key, None)) is not None:
             sent_at = old.sent_at
