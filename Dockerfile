@@ -17,7 +17,8 @@ COPY --from=build /opt/fwsync /opt/fwsync
 ENV PATH=/opt/fwsync/bin:$PATH XDG_STATE_HOME=/var/lib/fwsync PYTHONUNBUFFERED=1
 # Journal and locks; mount local disk here, not a network file system.
 VOLUME ["/var/lib/fwsync"]
-USER fwsync
+# By number, so that an orchestrator can see that it is not root.
+USER 10001
 WORKDIR /home/fwsync
 ENTRYPOINT ["fwsync"]
 CMD ["--help"]

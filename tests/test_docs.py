@@ -83,7 +83,7 @@ def test_the_readme_names_the_two_commands() -> None:
 
 def test_the_dockerfile_installs_what_ci_installs() -> None:
     dockerfile, makefile = text("Dockerfile"), text("Makefile")
-    assert "USER fwsync" in dockerfile
+    assert "USER 10001" in dockerfile
     assert "VOLUME" in dockerfile
     assert dockerfile.count("FROM ") == 2
     for step in ("-c constraints.txt hatchling editables", "--no-build-isolation"):

@@ -8,8 +8,8 @@ from typing import Any
 
 from fwsync.sandbox.store import documents, files
 from fwsync.sandbox.store.blobs import BlobStore
-from fwsync.sandbox.store.documents import Node
 from fwsync.sandbox.store.ids import to_text
+from fwsync.sandbox.store.node import Node
 
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 USER = "admin@example.org"

@@ -8,7 +8,7 @@ from typing import Any
 
 from fwsync.sandbox.demo import content
 from fwsync.sandbox.demo.builder import Builder
-from fwsync.sandbox.store.documents import Node
+from fwsync.sandbox.store.node import Node
 
 YEAR = 31_557_600
 

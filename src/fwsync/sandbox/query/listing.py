@@ -10,7 +10,8 @@ from typing import Any
 
 from fwsync.sandbox.errors import invalid
 from fwsync.sandbox.query import filters
-from fwsync.sandbox.store.documents import LEVEL_COLUMNS, Node, from_row, render_many
+from fwsync.sandbox.store.documents import LEVEL_COLUMNS, from_row, render_many
+from fwsync.sandbox.store.node import Node
 
 _COLUMNS = "id, kind, parent_id, group_id, project_id, subject_id, session_id, acquisition_id, label, doc, info"
 _INDEXED = {

@@ -15,8 +15,9 @@ from fwsync.sandbox.routes import containers, detail
 from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents, fields, files
-from fwsync.sandbox.store.documents import LEVEL_COLUMNS, SINGULAR, Node
+from fwsync.sandbox.store.documents import LEVEL_COLUMNS, SINGULAR
 from fwsync.sandbox.store.ids import now
+from fwsync.sandbox.store.node import Node
 
 _PARENTS = "projects|subjects|sessions|acquisitions|collections|containers"
 

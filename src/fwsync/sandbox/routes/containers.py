@@ -14,7 +14,8 @@ from fwsync.sandbox.routes import detail
 from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import USER, site_of
 from fwsync.sandbox.store import documents, fields
-from fwsync.sandbox.store.documents import CONTAINERS, HIERARCHY, LEVEL_COLUMNS, PARENT, PLURAL, SINGULAR, Node
+from fwsync.sandbox.store.documents import CONTAINERS, LEVEL_COLUMNS, PARENT, PLURAL, SINGULAR
+from fwsync.sandbox.store.node import HIERARCHY, Node
 
 _BELOW = {
     "groups": ("projects",),

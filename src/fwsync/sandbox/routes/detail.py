@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from fwsync.sandbox.store import documents, files
-from fwsync.sandbox.store.documents import Node
+from fwsync.sandbox.store.node import Node
 
 
 def whole(conn: sqlite3.Connection, node: Node, *, slim: bool = False) -> dict[str, Any]:

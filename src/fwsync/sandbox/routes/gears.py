@@ -13,7 +13,7 @@ from fwsync.sandbox.query.listing import truth
 from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents
-from fwsync.sandbox.store.documents import Node
+from fwsync.sandbox.store.node import Node
 
 
 def _all(conn: sqlite3.Connection) -> list[Node]:

@@ -12,7 +12,7 @@ from fwsync.sandbox.errors import ApiError, invalid
 from fwsync.sandbox.http import answer, body
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents, fields
-from fwsync.sandbox.store.documents import Node
+from fwsync.sandbox.store.node import Node
 
 _LEVELS = ("subject", "session", "acquisition")
 

@@ -13,8 +13,8 @@ from fwsync.sandbox.routes import detail
 from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents
-from fwsync.sandbox.store.documents import Node
 from fwsync.sandbox.store.ids import now
+from fwsync.sandbox.store.node import Node
 
 STATES = ("pending", "scheduled", "running", "failed", "complete", "cancelled")
 

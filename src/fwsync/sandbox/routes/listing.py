@@ -11,7 +11,7 @@ from aiohttp import web
 from fwsync.sandbox.http import accepts, answer
 from fwsync.sandbox.query.listing import Listing, count, select
 from fwsync.sandbox.site import site_of
-from fwsync.sandbox.store.documents import Node
+from fwsync.sandbox.store.node import Node
 
 SMALL = 100
 """Pages of up to so many documents are read on the loop; larger ones, and filters that scan, in a thread."""

@@ -13,7 +13,7 @@ from fwsync.sandbox.http import answer, body
 from fwsync.sandbox.routes import detail, gears
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents, files
-from fwsync.sandbox.store.documents import HIERARCHY, Node
+from fwsync.sandbox.store.node import HIERARCHY, Node
 
 _BY_ID = re.compile(r"<id:([^<>]+)>\Z")
 Step = Node | files.FileRow

@@ -11,8 +11,9 @@ from fwsync.sandbox.errors import ApiError, malformed
 from fwsync.sandbox.http import answer, body
 from fwsync.sandbox.site import USER, site_of
 from fwsync.sandbox.store import documents
-from fwsync.sandbox.store.documents import SINGULAR, Node
+from fwsync.sandbox.store.documents import SINGULAR
 from fwsync.sandbox.store.ids import new_id, now
+from fwsync.sandbox.store.node import Node
 
 KINDS = "groups|projects|subjects|sessions|acquisitions|analyses|collections|containers"
 

@@ -11,7 +11,8 @@ from fwsync.sandbox.errors import ApiError, malformed
 from fwsync.sandbox.http import answer, body
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents
-from fwsync.sandbox.store.documents import SINGULAR, Node
+from fwsync.sandbox.store.documents import SINGULAR
+from fwsync.sandbox.store.node import Node
 
 KINDS = "groups|projects|collections"
 

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from fwsync.sandbox.errors import ApiError, not_found
 from fwsync.sandbox.store import documents, files
-from fwsync.sandbox.store.documents import CONTAINERS, SINGULAR, Node
+from fwsync.sandbox.store.documents import CONTAINERS, SINGULAR
+from fwsync.sandbox.store.node import Node
 
 KINDS = "groups|projects|subjects|sessions|acquisitions|analyses|collections|containers"
 PATH = f"/api/{{kind:{KINDS}}}/{{id}}/files"

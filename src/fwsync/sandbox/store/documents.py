@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from fwsync.sandbox.errors import ApiError, not_found
 from fwsync.sandbox.store import fields, files
 from fwsync.sandbox.store.ids import new_id, now
+from fwsync.sandbox.store.node import HIERARCHY, Node
 
 PLURAL = {
     "group": "groups",
@@ -28,32 +28,9 @@ PLURAL = {
 }
 SINGULAR = {plural: kind for kind, plural in PLURAL.items()}
 PARENT = {"project": "group", "subject": "project", "session": "subject", "acquisition": "session"}
-HIERARCHY = ("group", "project", "subject", "session", "acquisition")
 CONTAINERS = (*HIERARCHY, "analysis", "collection")
 LEVEL_COLUMNS = {level: f"{level}_id" for level in HIERARCHY}
 _COLUMNS = "id, kind, parent_id, group_id, project_id, subject_id, session_id, acquisition_id, label, doc, info"
-
-
-@dataclass(slots=True)
-class Node:
-    """One document. `doc` is without info, files and ancestors; `ancestors` maps level to id, itself not in it."""
-
-    id: str
-    kind: str
-    parent_id: str | None
-    ancestors: dict[str, str]
-    doc: dict[str, Any]
-    info: dict[str, Any]
-
-    @property
-    def label(self) -> str:
-        """The label, or the id where there is none."""
-        return str(self.doc.get("label") or self.id)
-
-    @property
-    def lineage(self) -> dict[str, str]:
-        """The ancestors and, for a level of the hierarchy, the node itself: the ancestors of a child."""
-        return {**self.ancestors, self.kind: self.id} if self.kind in HIERARCHY else dict(self.ancestors)
 
 
 _decode = msgspec.json.decode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import sqlite3
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -13,11 +13,9 @@ from fwsync.sandbox.errors import invalid, not_found
 from fwsync.sandbox.store.blobs import HASH_PREFIX, Blob
 from fwsync.sandbox.store.fields import clean_keys
 from fwsync.sandbox.store.ids import new_id, now
+from fwsync.sandbox.store.node import HIERARCHY, Node
 
-if TYPE_CHECKING:
-    from fwsync.sandbox.store.documents import Node
-
-_LEVELS = ("group", "project", "subject", "session", "acquisition", "analysis")
+_LEVELS = (*HIERARCHY, "analysis")
 _COLUMNS = (
     "row, file_id, version, current, parent_kind, parent_id, group_id, project_id, subject_id, session_id,"
     " acquisition_id, analysis_id, name, size, blob, doc, info"

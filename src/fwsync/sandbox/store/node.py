@@ -1,0 +1,31 @@
+"""One document of any kind, with where it is in the hierarchy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+HIERARCHY = ("group", "project", "subject", "session", "acquisition")
+"""The levels from the top."""
+
+
+@dataclass(slots=True)
+class Node:
+    """One document. `doc` is without info, files and ancestors; `ancestors` maps level to id, itself not in it."""
+
+    id: str
+    kind: str
+    parent_id: str | None
+    ancestors: dict[str, str]
+    doc: dict[str, Any]
+    info: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The label, or the id where there is none."""
+        return str(self.doc.get("label") or self.id)
+
+    @property
+    def lineage(self) -> dict[str, str]:
+        """The ancestors and, for a level of the hierarchy, the node itself: the ancestors of a child."""
+        return {**self.ancestors, self.kind: self.id} if self.kind in HIERARCHY else dict(self.ancestors)
