@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
-from pathlib import Path
 
 import anyio
 import msgspec
 
 from fwsync.client import remotezip
 from fwsync.client.api import Flywheel
-from fwsync.errors import FwsyncError, RemoteError, TargetError, UsageError
+from fwsync.errors import FwsyncError, RemoteError, UsageError
 from fwsync.model import Analysis, FileEntry, Project, Reference, Session, Subject, ZipMember
-from fwsync.operations.context import Context, Run, dry_run, guarded
+from fwsync.operations.bringing import Place, bring
+from fwsync.operations.context import Context
 from fwsync.operations.projects import find_project, near, project_path
-from fwsync.plan import paths
-from fwsync.plan.mirroring import WantedFile, plan_mirror
-from fwsync.plan.paths import Renamed, Step
+from fwsync.plan.mirroring import fetch_of
+from fwsync.plan.paths import Step
 from fwsync.plan.selecting import choose_runs, output_files
-from fwsync.run.fetching import Fetcher
-from fwsync.run.lock import hold
-from fwsync.run.tree import Tree
 from fwsync.selection import Selection
-from fwsync.work import Entry, FetchFile, Outcome, Plan, Summary
+from fwsync.work import Outcome, Summary
 
 LOOKS_AT_ONCE = 16
 
@@ -32,7 +27,7 @@ class _Found(msgspec.Struct):
     """What the site has for a selection: how many runs, their files with steps in the tree, what could not be read."""
 
     chosen: int
-    files: list[tuple[list[Step], FetchFile]]
+    files: list[Place]
     troubles: list[Outcome]
     notes: list[str]
 
@@ -61,105 +56,13 @@ async def mirror(context: Context, *, dry: bool = False) -> Summary:
             f"{narrowed}: matches nothing in the outputs of {found.chosen} runs; fwsync mirror --dry-run without it"
             " shows what there is, --allow-empty accepts nothing"
         )
-    wanted, renamed = _place(found, context)
-    tree = Tree(Path(settings.to).expanduser())
-    await _usable(tree, create=not dry)
-    with hold(context.settings.state_folder, f"tree {tree.root.resolve()}"):
-        return await _bring(context, tree, wanted, found, renamed, project, dry=dry)
-
-
-async def _usable(tree: Tree, *, create: bool) -> None:
-    if create:
-        await tree.prepare()
-    elif tree.root.exists() and not tree.root.is_dir():
-        raise TargetError(f"{tree.root}: is a file; name a folder")
-    else:
-        tree.real = tree.root.resolve()
-
-
-async def _bring(
-    context: Context,
-    tree: Tree,
-    wanted: list[WantedFile],
-    found: _Found,
-    renamed: list[Renamed],
-    project: Project,
-    *,
-    dry: bool,
-) -> Summary:
-    context.reporter.phase("comparing with the local tree")
-    if dry:
-        plan = await _plan(context, tree, wanted, found)
-        return await dry_run(context, "mirror", plan)
-    settings = context.settings
-    run = await Run.begin(
-        context,
-        "mirror",
-        {
-            "project": project_path(project),
-            "to": str(tree.real),
-            "gear": settings.mirror.gear,
-            "run": settings.mirror.run,
-            "members": list(settings.mirror.members),
-            "include": list(settings.mirror.include),
-            "exclude": list(settings.mirror.exclude),
-            "platform": settings.mirror.platform,
-        },
+    arguments = {
+        "project": project_path(project),
+        **{name: getattr(settings, name) for name in ("gear", "run", "members", "include", "exclude", "platform")},
+    }
+    return await bring(
+        context, "mirror", settings.to, found.files, arguments, settled=found.troubles, notes=found.notes, dry=dry
     )
-    fetcher = Fetcher(context.fw, context.journal, tree, run.id, fsync=settings.state.fsync)
-
-    async def work() -> None:
-        await fetcher.prepare()
-        plan = await _plan(context, tree, wanted, found)
-        _room(tree, plan)
-        await run.carry_out(plan, fetcher.handlers())
-        await fetcher.sweep()
-        if renamed:
-            await _write_names(tree, renamed)
-        if fetcher.unproved:
-            run.summary.warnings.append(
-                f"{fetcher.unproved:,} files are proved by their size alone: the site told no hash or CRC for them"
-            )
-
-    return await guarded(run, work)
-
-
-async def _plan(context: Context, tree: Tree, wanted: list[WantedFile], found: _Found) -> Plan:
-    index = await context.journal.index(str(tree.real))
-    local = await tree.scan([one.fetch.path for one in wanted])
-    entries: list[Entry] = [*found.troubles, *plan_mirror(wanted, index, local)]
-    return Plan.of(entries, complete=True, warnings=found.notes)
-
-
-def _room(tree: Tree, plan: Plan) -> None:
-    free = shutil.disk_usage(tree.real).free
-    if plan.bytes and plan.bytes > free:
-        raise TargetError(
-            f"{tree.real}: {plan.bytes:,} bytes are to come, {free:,} are free; free some, then run again"
-        )
-
-
-async def _write_names(tree: Tree, renamed: list[Renamed]) -> None:
-    """Which label became which path, for the components that could not be written as they are called."""
-    lines = ["id,label,path", *(",".join(_cell(value) for value in (one.id, one.name, one.path)) for one in renamed)]
-    target = tree.locate(f"{paths.OWN_FOLDER}/names.csv")
-    async with await anyio.open_file(target, "w", encoding="utf-8", errors="backslashreplace", newline="") as out:
-        await out.write("\n".join(lines) + "\n")
-
-
-def _cell(value: str) -> str:
-    # A label is anyone's text: a leading = + - @ would be a formula in a spreadsheet.
-    text = "'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _place(found: _Found, context: Context) -> tuple[list[WantedFile], list[Renamed]]:
-    laid, renamed = paths.lay_out([steps for steps, _ in found.files], context.settings.mirror.platform)
-    wanted = [
-        WantedFile(msgspec.structs.replace(fetch, path=path), path)
-        for (_, fetch), path in zip(found.files, laid, strict=True)
-    ]
-    return wanted, renamed
 
 
 # --- gathering ------------------------------------------------------------------------------------------------------
@@ -176,7 +79,7 @@ async def _gather(fw: Flywheel, project: Project, selection: Selection) -> _Foun
     sessions = {s.id: s async for s in fw.sessions.iter(parent=parent, files=False)}
     chosen = choose_runs(analyses, selection, sessions)
     notes = _notes(gear, chosen.without, sessions, bool(analyses))
-    files: list[tuple[list[Step], FetchFile]] = []
+    files: list[Place] = []
     archives: list[tuple[list[Step], Analysis, FileEntry]] = []
     for analysis in chosen.analyses:
         above = _steps(project, analysis, subjects, sessions)
@@ -184,12 +87,12 @@ async def _gather(fw: Flywheel, project: Project, selection: Selection) -> _Foun
             if selection.members:
                 archives.append((above, analysis, entry))
             else:
-                files.append(([*above, _file_step(analysis, entry, None)], _fetch_file(analysis, entry)))
+                files.append(([*above, _file_step(analysis, entry, None)], fetch_of("analysis", analysis.id, entry)))
     troubles: list[Outcome] = []
     for above, analysis, entry, held in await _look_inside(fw, archives, troubles):
         for member in held:
             if selection.takes_member(member.path):
-                fetch = _fetch_file(analysis, entry, member)
+                fetch = fetch_of("analysis", analysis.id, entry, member)
                 files.append(([*above, _file_step(analysis, entry, member)], fetch))
     return _Found(len(chosen.analyses), files, troubles, notes)
 
@@ -231,7 +134,14 @@ async def _look_inside(
     async def look(above: list[Step], analysis: Analysis, entry: FileEntry) -> None:
         async with slots:
             try:
-                out.append((above, analysis, entry, await remotezip.members(fw.session, _fetch_file(analysis, entry))))
+                out.append(
+                    (
+                        above,
+                        analysis,
+                        entry,
+                        await remotezip.members(fw.session, fetch_of("analysis", analysis.id, entry)),
+                    )
+                )
             except FwsyncError as error:
                 if error.exit_code == 4:
                     raise
@@ -282,23 +192,3 @@ def _file_step(analysis: Analysis, entry: FileEntry, member: ZipMember | None) -
     base = entry.name if member is None else member.path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     ident = f"{entry.file_id or analysis.id}\x00{member.path if member else ''}"
     return Step(ident, f"{analysis.label or analysis.id}_{base}")
-
-
-def _fetch_file(analysis: Analysis, entry: FileEntry, member: ZipMember | None = None) -> FetchFile:
-    return FetchFile(
-        container_type="analysis",
-        container_id=analysis.id,
-        name=entry.name,
-        path="",
-        file_id=entry.file_id,
-        version=entry.version,
-        size=entry.size,
-        hash=entry.hash,
-        modified=entry.modified,
-        member=member.path if member else None,
-        member_size=member.size if member else None,
-        member_crc=member.crc if member else None,
-        member_offset=member.offset if member else None,
-        member_packed=member.packed if member else None,
-        member_method=member.method if member else None,
-    )

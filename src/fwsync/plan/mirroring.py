@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from fwsync.model import FileEntry, ZipMember
 from fwsync.work import Entry, FetchFile, Outcome, WorkItem
 
 CHANGED_LOCALLY = "changed locally; kept as it is"
@@ -93,3 +94,24 @@ def item_of(one: WantedFile) -> WorkItem:
     fetch = one.fetch
     size = fetch.member_size if fetch.member is not None else fetch.size
     return WorkItem(kind=kind_of(fetch), key=key_of(fetch), target=fetch.path, payload=fetch, bytes=size or 0)
+
+
+def fetch_of(container_type: str, container_id: str, entry: FileEntry, member: ZipMember | None = None) -> FetchFile:
+    """What is needed to fetch a file, or a member of it; its path is settled when the tree is laid out."""
+    return FetchFile(
+        container_type=container_type,
+        container_id=container_id,
+        name=entry.name,
+        path="",
+        file_id=entry.file_id,
+        version=entry.version,
+        size=entry.size,
+        hash=entry.hash,
+        modified=entry.modified,
+        member=member.path if member else None,
+        member_size=member.size if member else None,
+        member_crc=member.crc if member else None,
+        member_offset=member.offset if member else None,
+        member_packed=member.packed if member else None,
+        member_method=member.method if member else None,
+    )
