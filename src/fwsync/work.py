@@ -155,7 +155,6 @@ class Summary(msgspec.Struct, kw_only=True):
     writes: int = 0
     bytes: int = 0
     seconds: float = 0.0
-    report: str | None = None
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""

@@ -101,3 +101,20 @@ async def test_an_upload_whose_reply_is_lost_makes_no_second_version(tmp_path: P
             assert now is not None
             assert now.version == 1
         assert running.stats()["faults"]
+
+
+async def test_the_calls_that_every_noun_has(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (fw, _, project, __):
+        assert (await fw.auth_status())["user_is_admin"]
+        ident = await fw.subjects.create({"project": project, "label": "s1", "sex": "male"})
+        await fw.subjects.modify(ident, {"firstname": "Bart"})
+        await fw.subjects.set_info(ident, {"k": [1, 2]})
+        await fw.subjects.add_tag(ident, "seen")
+        await fw.subjects.add_note(ident, "a note")
+        held = await fw.subjects.get(ident)
+        assert (held.firstname, held.info, held.tags) == ("Bart", {"k": [1, 2]}, ["seen"])
+        assert [note["text"] for note in held.notes or ()] == ["a note"]
+        node = await fw.get(ident)
+        assert (node.container_type, node.label) == ("subject", "s1")
+        await fw.subjects.delete(ident)
+        assert await fw.subjects.first() is None

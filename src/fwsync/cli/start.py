@@ -23,10 +23,6 @@ from fwsync.work import Summary
 T = TypeVar("T")
 
 
-class StoppedError(Exception):
-    """SIGTERM arrived."""
-
-
 def run_summary(common: Common, settings: Settings, work: Callable[[Context], Awaitable[Summary]]) -> int:
     """Run an operation that changes something; prints the summary; the exit code."""
 

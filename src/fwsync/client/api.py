@@ -45,10 +45,9 @@ KINDS: dict[str, type[Any]] = {
 
 
 class SiteConfig(msgspec.Struct, frozen=True):
-    """What a site can do: signed transfers, and its page limit if it has one."""
+    """What a site can do, as far as transfers look at it."""
 
     signed_urls: bool = False
-    pagination_limit: int | None = None
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -158,12 +157,8 @@ class Flywheel:
             except RemoteError as error:
                 log.info("no config", reason=str(error))
                 found = {}
-            features, site = found.get("features") or {}, found.get("site") or {}
-            limit = site.get("pagination_limit")
-            self._config = SiteConfig(
-                signed_urls=bool(features.get("signed_url") or found.get("signed_url")),
-                pagination_limit=limit if isinstance(limit, int) and limit > 0 else None,
-            )
+            features = found.get("features") or {}
+            self._config = SiteConfig(signed_urls=bool(features.get("signed_url") or found.get("signed_url")))
         return self._config
 
     async def get(self, ident: str) -> Node:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from fwsync.errors import InputFileError
-from fwsync.model import Acquisition, Container, Session, Subject
+from fwsync.model import Container
 from fwsync.plan import timestamps, values
 from fwsync.plan.stored import differences, stored_form
 from fwsync.plan.table import Row, RowError, Table
@@ -314,9 +314,3 @@ def _item(
         parent=key_of(*above) if above and parent_id is None else None,
         riders=riders,
     )
-
-
-def struct_of(level: Level) -> type[Container]:
-    """The model of a level."""
-    kinds: dict[Level, type[Container]] = {"subject": Subject, "session": Session, "acquisition": Acquisition}
-    return kinds[level]
