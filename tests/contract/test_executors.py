@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from fwsync.errors import AuthError, NotFoundError
+from fwsync.errors import AuthError, NotFoundError, UnreachableError
 from fwsync.run.pool import DryRun, Handler, LocalPool
 from fwsync.work import Entry, Executor, Outcome, Plan, WorkItem
 
@@ -81,6 +81,24 @@ async def test_a_refused_key_ends_the_run_and_the_rest_is_stopped(make: Make) ->
         await make({"work": handler}).run(Plan.of([item(f"n{n}") for n in range(500)]), out.append)
     assert Counter(o.key for o in out) == {f"n{n}": 1 for n in range(500)}
     assert {o.state for o in out} == {"done", "stopped"}
+
+
+async def test_a_site_that_has_gone_ends_the_run(make: Make) -> None:
+    tried = 0
+
+    async def handler(one: WorkItem, parent: str | None) -> list[Outcome]:
+        nonlocal tried
+        tried += 1
+        if int(one.key[1:]) > 100 or one.key.endswith("0"):
+            raise UnreachableError("site: can't connect")
+        return await fine(one, parent)
+
+    out: list[Outcome] = []
+    with pytest.raises(UnreachableError):
+        await make({"work": handler}).run(Plan.of([item(f"n{n}") for n in range(5000)]), out.append)
+    assert len(out) == 5000
+    assert tried < 200
+    assert Counter(o.state for o in out)["stopped"] > 4800
 
 
 async def test_a_cancelled_run_finishes_what_is_in_flight_and_stops_the_rest(make: Make) -> None:

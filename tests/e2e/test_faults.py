@@ -70,3 +70,26 @@ def test_expired_links_are_asked_for_anew(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert site.stats()["faults"]["download:expired_ticket"] >= 2
     assert len(digests(person.work / "out")) == 30
+
+
+def test_a_site_that_dies_ends_the_run_with_5_and_a_summary(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    with sandbox("--data", data) as site:
+        add_project(site, "study")
+    with sandbox("--data", data, "--latency", "200") as site:
+        person = Person(tmp_path / "home", site.key)
+        write_rows(person.work / "rows.csv", 300)
+        quick = {"FWSYNC_NETWORK_TRIES": "2", "FWSYNC_NETWORK_RETRY_SECONDS": "2", "FWSYNC_NETWORK_READ_TIMEOUT": "2"}
+        process = person.start("import", "rows.csv", "--project", "lab/study", **quick)
+        assert process.stderr is not None
+        while "working" not in process.stderr.readline():
+            assert process.poll() is None
+        site.process.kill()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 5, out + err
+    assert "can't connect" in err.splitlines()[-1]
+    assert out.splitlines()[-1].startswith("incomplete:")
+    with sandbox("--data", data) as site:
+        person = Person(tmp_path / "home", site.key)
+        assert person.types("import", "rows.csv", "--project", "lab/study").returncode == 0
+        assert counts(site.sdk().lookup("lab/study")) == (300, 300, 300)

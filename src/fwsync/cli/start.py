@@ -26,17 +26,20 @@ T = TypeVar("T")
 def run_summary(common: Common, settings: Settings, work: Callable[[Context], Awaitable[Summary]]) -> int:
     """Run an operation that changes something; prints the summary; the exit code."""
 
-    async def main() -> tuple[Summary | None, int]:
-        held: list[Summary] = []
-        code = await _until_stopped(lambda: _operate(common, settings, work, held))
-        return (held[0] if held else None), code
+    held: list[Summary] = []
 
-    summary, code = _on_loop(main)
-    if summary is not None:
-        show(summary, quiet=common.quiet, as_json=common.json)
+    async def main() -> int:
+        return await _until_stopped(lambda: _operate(common, settings, work, held))
+
+    try:
+        code = _on_loop(main)
+    finally:
+        # Also when an error ended the run: what was done by then is told before the error's own line.
+        for summary in held:
+            show(summary, quiet=common.quiet, as_json=common.json)
     if code:
         click.echo("fwsync: stopped; run the same command again to go on from here", err=True)
-    return code or (summary.exit_code if summary else 0)
+    return code or (held[0].exit_code if held else 0)
 
 
 async def _operate(

@@ -46,6 +46,7 @@ class Creator:
         self._fw, self._journal, self._run, self._grace = fw, journal, run, grace
         self._upsert: bool | None = None if upsert else False
         self._probe = anyio.Lock()
+        self._probed = not upsert
         self._loading = anyio.Lock()
         self._old: dict[tuple[str, str, str], Intent] | None = None
         self._sent_twice: list[Double] = []
@@ -58,10 +59,14 @@ class Creator:
 
     async def create(self, item: WorkItem, parent_ref: str | None) -> Sequence[Outcome]:
         """Create a container and its riders. The first upsert of a run goes alone: it tells whether the site has it."""
-        if self._upsert is None:
+        if not self._probed:
             async with self._probe:
-                if self._upsert is None:
-                    return await self._create(item, parent_ref)
+                if not self._probed:
+                    try:
+                        return await self._create(item, parent_ref)
+                    finally:
+                        # Even if it failed to find out: the others must not queue up one behind the other.
+                        self._probed = True
         return await self._create(item, parent_ref)
 
     async def _create(self, item: WorkItem, parent_ref: str | None) -> Sequence[Outcome]:
@@ -114,7 +119,7 @@ class Creator:
             try:
                 parent, attempts, made = await self._one(_payload(one), parent)
             except FwsyncError as error:
-                if position == 0 and not isinstance(error, (RemoteError, LostAnswerError)):
+                if position == 0 and not isinstance(error, RemoteError):
                     raise
                 out.append(one.outcome("failed", reason=error.line, seconds=time.monotonic() - began))
                 out += [

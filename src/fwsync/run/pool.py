@@ -10,7 +10,7 @@ import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from fwsync import logs
-from fwsync.errors import AuthError, DiskFullError, FwsyncError, LockedError
+from fwsync.errors import AuthError, DiskFullError, FwsyncError, LockedError, UnreachableError
 from fwsync.run.order import Order, Ready
 from fwsync.work import OnOutcome, Outcome, Plan, WorkItem
 
@@ -21,6 +21,10 @@ Handler = Callable[[WorkItem, str | None], Awaitable[Sequence[Outcome]]]
 
 ENDS_THE_RUN = (AuthError, DiskFullError, LockedError)
 """After one of these no other item can fare better."""
+
+MOST_UNREACHABLE = 16
+"""Items in a row that found the site unreachable, each after its own patience: then the run ends, since thousands more
+would only take their time to fail alike."""
 
 BREATH = 200
 """Entries taken from a plan before other tasks get a turn."""
@@ -51,7 +55,7 @@ class _Run:
         self._unsettled: dict[str, WorkItem] = {}
         self._stopping = ""
         self._fatal: FwsyncError | None = None
-        self._pending = 0
+        self._pending = self._unreachable = 0
         self._changed = anyio.Event()
         self._scopes: list[anyio.CancelScope] = []
 
@@ -64,6 +68,8 @@ class _Run:
                 receive.close()
                 try:
                     await self._feed()
+                    if self._stopping:
+                        await self._drain()
                 except anyio.get_cancelled_exc_class():
                     self._stopping = "the run was stopped"
                     await self._drain()
@@ -126,6 +132,7 @@ class _Run:
             self._stopping = error.line
             return []
         except FwsyncError as error:
+            self._note_unreachable(error)
             outcomes = _failed(item, error.line, getattr(error, "attempts", 1), time.monotonic() - began)
         except Exception as error:
             log.exception("bug in a handler", kind=item.kind)
@@ -134,7 +141,16 @@ class _Run:
         missing = [one for one in item.everyone() if one.key not in answered]
         return [*outcomes, *(one.outcome("failed", reason="bug in fwsync: no outcome") for one in missing)]
 
+    def _note_unreachable(self, error: FwsyncError) -> None:
+        if isinstance(error, UnreachableError):
+            self._unreachable += 1
+            if self._unreachable >= MOST_UNREACHABLE and self._fatal is None:
+                self._fatal = error
+                self._stopping = error.line
+
     def _settle(self, outcome: Outcome) -> None:
+        if outcome.state in ("done", "unchanged"):
+            self._unreachable = 0
         self._report(outcome)
         ready, skipped = self._order.settle(outcome)
         for one_ready in ready:
