@@ -173,7 +173,12 @@ class Flywheel:
 
     async def all_gears(self) -> list[Gear]:
         """Every version of every gear, disabled ones too."""
-        return [gear async for gear in self.gears.iter(extra={"all_versions": "true", "include_invalid": "true"})]
+        try:
+            return [gear async for gear in self.gears.iter(extra={"all_versions": "true", "include_invalid": "true"})]
+        except RemoteError as error:
+            if error.status not in (400, 422):
+                raise
+            return [gear async for gear in self.gears.iter()]  # a site that does not know these parameters
 
     async def upsert_hierarchy(self, project_id: str, levels: Mapping[str, Mapping[str, Any]]) -> dict[str, Upserted]:
         """Create or update a subject, its session and its acquisition in one request.
