@@ -384,3 +384,13 @@ def test_no_secret_in_any_output(person: Person, demo: Site) -> None:
         assert SECRET not in one.stdout + one.stderr
     state = b"".join(path.read_bytes() for path in (person.home / "state").rglob("*") if path.is_file())
     assert SECRET.encode() not in state
+
+
+def test_a_sandbox_that_can_t_listen_is_one_line_and_leaves_nothing(person: Person, demo: Site) -> None:
+    port = demo.key.split(":")[1]
+    for flags, part in ((("--port", port), "in use"), (("--faults", "x"), "fault"), (("--without", "x"), "known are")):
+        done = person.types("sandbox", *flags)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert part in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not list(person.home.glob("fwsync-sandbox-*"))

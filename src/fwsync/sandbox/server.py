@@ -64,6 +64,13 @@ class Sandbox:
         if folder is None:
             self._temporary = tempfile.mkdtemp(prefix="fwsync-sandbox-")
             folder = Path(self._temporary)
+        try:
+            await self._listen(folder)
+        except BaseException:
+            self._remove_temporary()
+            raise
+
+    async def _listen(self, folder: Path) -> None:
         self.site = Site(self.options, folder)
         if self.options.demo:
             await build_once(self.site)
@@ -78,8 +85,11 @@ class Sandbox:
         """Finish the requests in flight for up to two seconds, then close everything."""
         await self._runner.cleanup()
         self.site.close()
+        await asyncio.to_thread(self._remove_temporary)
+
+    def _remove_temporary(self) -> None:
         if self._temporary:
-            await asyncio.to_thread(shutil.rmtree, self._temporary, ignore_errors=True)
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     @property
     def url(self) -> str:
