@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from fwsync.client import upload
@@ -101,6 +102,9 @@ async def test_an_upload_whose_reply_is_lost_makes_no_second_version(tmp_path: P
             assert now is not None
             assert now.version == 1
         assert running.stats()["faults"]
+        await anyio.sleep(0.5)  # what is still to be committed late has been by now
+        held_now = await fw.projects.files_of(project)
+        assert [entry.version for entry in held_now] == [1] * 16
 
 
 async def test_the_calls_that_every_noun_has(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ from fwsync.model import PLURALS, FileEntry
 from fwsync.work import SendFile
 
 PIECE = 256 * 1024
+FIRST_LOOK = 0.25
+"""Seconds between the first two looks for an upload whose answer was lost; doubled each time."""
+
 IN_THREAD = 1024 * 1024
 """Sources from this size on are read and hashed in a thread: smaller ones cost less inline."""
 
@@ -74,11 +77,19 @@ async def send(fw: Flywheel, file: SendFile, digest: str, before: FileEntry | No
             session.bodies.too_much()
         if not failure.again:
             raise failure.error from failure.__cause__
-        if not failure.untouched and (arrived := await _arrived(fw, file, digest, before)):
+        if not failure.untouched and (arrived := await _turns_up(fw, file, digest, before)):
             return arrived, attempt
         await session.pause(failure, attempt, idle_since)
-        if not failure.untouched and (arrived := await _arrived(fw, file, digest, before)):
-            return arrived, attempt
+
+
+async def _turns_up(fw: Flywheel, file: SendFile, digest: str, before: FileEntry | None) -> FileEntry | None:
+    """Our entry, if it turns up by the end of the grace time: a site may store a body after the connection died, and
+    sending it again meanwhile would make a second version."""
+    left, wait = fw.session.settings.read_timeout, FIRST_LOOK
+    while (entry := await _arrived(fw, file, digest, before)) is None and left > 0:
+        await anyio.sleep(min(wait, left))
+        left, wait = left - wait, 2 * wait
+    return entry
 
 
 async def _arrived(fw: Flywheel, file: SendFile, digest: str, before: FileEntry | None) -> FileEntry | None:
@@ -244,21 +255,38 @@ async def _put(
     """One request whose body is part of a local file; the answer's body. Cut when no byte leaves for the read
     time-out: aiohttp has no time-out for writing."""
     quiet = session.settings.read_timeout
-    with anyio.CancelScope(deadline=anyio.current_time() + quiet) as scope:
-        body = _body(file, span, around, scope, quiet)
-        async with session.open(method, url, what, data=body, headers=headers, signed=signed) as response:
-            if tags is not None and "ETag" in response.headers:
-                tags.append(response.headers["ETag"])
-            try:
-                return await response.read()
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise session.transport_failure(error, what) from error
-    raise FailedTryError(UnreachableError(f"{what}: nothing could be sent for {quiet:g} s"), again=True, slow_down=True)
+    whole: list[bool] = []
+
+    async def once() -> bytes:
+        with anyio.CancelScope(deadline=anyio.current_time() + quiet) as scope:
+            body = _body(file, span, around, scope, quiet, whole)
+            async with session.open(method, url, what, data=body, headers=headers, signed=signed) as response:
+                if tags is not None and "ETag" in response.headers:
+                    tags.append(response.headers["ETag"])
+                try:
+                    return await response.read()
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    raise session.transport_failure(error, what) from error
+        silent = UnreachableError(f"{what}: nothing could be sent for {quiet:g} s")
+        raise FailedTryError(silent, again=True, slow_down=True)
+
+    try:
+        return await once()
+    except FailedTryError as failure:
+        # A body that was never sent to its end can't have been stored.
+        failure.untouched = failure.untouched or not whole
+        raise
 
 
 async def _body(
-    file: SendFile, span: tuple[int, int], around: Sequence[bytes], scope: anyio.CancelScope, quiet: float
+    file: SendFile,
+    span: tuple[int, int],
+    around: Sequence[bytes],
+    scope: anyio.CancelScope,
+    quiet: float,
+    whole: list[bool],
 ) -> AsyncIterator[bytes]:
+    """The bytes of a request; `whole` gets an entry before the last ones leave."""
     begin, end = span
     left = end - begin
     if around[0]:
@@ -274,10 +302,13 @@ async def _body(
                 if not piece:
                     raise NotAsAskedError(f"{file.source}: became shorter while it was being sent")
                 left -= len(piece)
+                if not left and not around[1]:
+                    whole.append(True)
                 scope.deadline = anyio.current_time() + quiet
                 yield piece
     except OSError as error:
         raise NotAsAskedError(f"{file.source}: can't be read: {error.strerror}") from error
+    whole.append(True)
     if around[1]:
         yield around[1]
     # From here on the session's own read time-out watches; a site may take its time to store what it got.
