@@ -3,7 +3,8 @@
     runs      id, command, arguments (JSON, no secrets), site, started, ended, verdict, exit_code, host, pid
     outcomes  run, key, kind, target, state, reason, ref, attempts, seconds, bytes        one row an item
     intents   site, parent, level, label, sent_at, run          a create that was sent and has no outcome yet
-    files     root, path, file_id, version, hash, member, size, mtime_ns, state           `renaming` or `present`
+    files     root, path, file_id, version, hash, member, size, mtime_ns, state           `present`: what lies there;
+              beside it `renaming`: what is about to take its place, until it is known whether it did
     parts     root, path, file_id, version, member, run         partial files that a run left or is writing
 
 Times are Unix seconds. Everything a run must be able to rely on after SIGKILL (intents, files, parts) is awaited
@@ -45,7 +46,7 @@ _STATEMENTS = (
     """create table if not exists intents (site text, parent text, level text, label text, sent_at real, run text,
         primary key (site, parent, level, label)) without rowid""",
     """create table if not exists files (root text, path text, file_id text, version integer, hash text, member text,
-        size integer, mtime_ns integer, state text, primary key (root, path)) without rowid""",
+        size integer, mtime_ns integer, state text, primary key (root, path, state)) without rowid""",
     """create table if not exists parts (root text, path text, file_id text, version integer, member text, run text,
         primary key (root, path)) without rowid""",
 )
@@ -261,11 +262,17 @@ class Journal:
 
     def present(self, root: str, path: str) -> None:
         """Queue that a file has its final name."""
-        self.post(lambda c: c.execute("update files set state='present' where root=? and path=?", (root, path)))
 
-    async def forget(self, root: str, path: str) -> None:
-        """Drop an index row."""
-        await self.write(lambda c: c.execute("delete from files where root=? and path=?", (root, path)))
+        def work(c: sqlite3.Connection) -> None:
+            c.execute("delete from files where root=? and path=? and state='present'", (root, path))
+            c.execute("update files set state='present' where root=? and path=?", (root, path))
+
+        self.post(work)
+
+    async def not_renamed(self, root: str, path: str) -> None:
+        """Drop what was about to get this name and did not; what lies there is what did before."""
+        query = "delete from files where root=? and path=? and state='renaming'"
+        await self.write(lambda c: c.execute(query, (root, path)))
 
     async def parts(self, root: str) -> list[sqlite3.Row]:
         """Partial files that dead runs left below a root."""

@@ -10,10 +10,9 @@ from typing import Any
 
 from fwsync.sandbox.errors import invalid
 from fwsync.sandbox.query import filters
-from fwsync.sandbox.store.documents import LEVEL_COLUMNS, from_row, render_many
+from fwsync.sandbox.store.documents import COLUMNS, LEVEL_COLUMNS, from_row, render_many
 from fwsync.sandbox.store.node import Node
 
-_COLUMNS = "id, kind, parent_id, group_id, project_id, subject_id, session_id, acquisition_id, label, doc, info"
 _INDEXED = {
     "_id": "id",
     "label": "label",
@@ -195,7 +194,7 @@ def _chunks(
         size = min(_CHUNK, most) if most else _CHUNK
         text, values = _conditions(kind, columns, after)
         rows = conn.execute(
-            f"select {_COLUMNS} from nodes where {text} order by id limit {size}",  # noqa: S608
+            f"select {COLUMNS} from nodes where {text} order by id limit {size}",  # noqa: S608
             values,
         ).fetchall()
         if rows:

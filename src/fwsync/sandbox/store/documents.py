@@ -30,7 +30,7 @@ SINGULAR = {plural: kind for kind, plural in PLURAL.items()}
 PARENT = {"project": "group", "subject": "project", "session": "subject", "acquisition": "session"}
 CONTAINERS = (*HIERARCHY, "analysis", "collection")
 LEVEL_COLUMNS = {level: f"{level}_id" for level in HIERARCHY}
-_COLUMNS = "id, kind, parent_id, group_id, project_id, subject_id, session_id, acquisition_id, label, doc, info"
+COLUMNS = "id, kind, parent_id, group_id, project_id, subject_id, session_id, acquisition_id, label, doc, info"
 
 
 _decode = msgspec.json.decode
@@ -53,7 +53,7 @@ def from_row(row: sqlite3.Row) -> Node:
 
 def find(conn: sqlite3.Connection, ident: str, kinds: Iterable[str] | None = None) -> Node | None:
     """The document with this id, if it is of one of the kinds."""
-    row = conn.execute(f"select {_COLUMNS} from nodes where id = ?", (ident,)).fetchone()  # noqa: S608
+    row = conn.execute(f"select {COLUMNS} from nodes where id = ?", (ident,)).fetchone()  # noqa: S608
     return from_row(row) if row is not None and (kinds is None or row["kind"] in kinds) else None
 
 
@@ -69,7 +69,7 @@ def find_child(conn: sqlite3.Connection, kind: str, parent_id: str, label: str) 
     """The oldest child of this kind with this label."""
     row = conn.execute(
         # Without the hint SQLite walks all siblings in id order, and creating n of them costs n * n.
-        f"select {_COLUMNS} from nodes indexed by nodes_parent_label"  # noqa: S608
+        f"select {COLUMNS} from nodes indexed by nodes_parent_label"  # noqa: S608
         " where parent_id = ? and label = ? and kind = ? order by id limit 1",
         (parent_id, label, kind),
     ).fetchone()
@@ -102,7 +102,7 @@ def insert(
     node = Node(ident, kind, parent.id if parent else None, parent.lineage if parent else {}, whole, info or {})
     try:
         conn.execute(
-            f"insert into nodes ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+            f"insert into nodes ({COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
             (ident, kind, node.parent_id, *_levels(node), whole.get("label"), _text(whole), _text(node.info)),
         )
     except sqlite3.IntegrityError as error:
@@ -211,6 +211,6 @@ def _subjects_of(conn: sqlite3.Connection, nodes: list[Node]) -> dict[str, dict[
     for start in range(0, len(wanted), 500):
         some = wanted[start : start + 500]
         marks = ",".join("?" * len(some))
-        for row in conn.execute(f"select {_COLUMNS} from nodes where id in ({marks})", some):  # noqa: S608
+        for row in conn.execute(f"select {COLUMNS} from nodes where id in ({marks})", some):  # noqa: S608
             found[row["id"]] = render(from_row(row), info=False)
     return found
