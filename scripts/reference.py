@@ -36,17 +36,31 @@ COMMENTS = {
     "network.max_bodies": "Most files in parallel.",
     "network.page_size": "Documents asked for in one page of a listing.",
     "network.ca_bundle": "PEM file of certificate authorities to trust, for networks with their own.",
-    "import": "How a CSV becomes containers.",
+    "import": "How a table becomes containers.",
     "import.project": "Project to import into, if another than site.project.",
-    "import.timezone": "Zone of times without an offset of their own.",
-    "import.session_label": "Label of sessions where no column gives one.",
-    "import.acquisition_label": "Label of acquisitions where no column gives one.",
+    "import.timezone": "Zone of times without an offset of their own; empty: UTC, and dates without a time are refused.",
+    "import.site_column": "Column that tells the site of a row, for site_zones.",
+    "import.site_zones": 'Zone of each site, by what the site column says, e.g. { Basel = "Europe/Zurich" }.',
+    "import.subject_label": 'Label of subjects as a template, e.g. "{site}-{id}"; empty: the subject column.',
+    "import.session_label": "Label of sessions as a template; empty: the session column, else Session1.",
+    "import.acquisition_label": "Label of acquisitions as a template; empty: the acquisition column, else Struct_T1.",
+    "import.deepest": "Level down to which rows create: subject, session or acquisition; empty: found out.",
+    "import.mapping": 'What columns mean, e.g. { MRN = "subject.label", Site = "subject.info.site" }.',
+    "import.maps": "The same as texts, as --map gives them; these columns must exist.",
+    "import.extra": "Unknown columns: ignore, info (of the subject), session.info, acquisition.info, or error.",
+    "import.require": 'Fields that no row may lack, e.g. ["age", "timestamp"].',
     "import.date_formats": "Forms of dates, as in strptime; none: found out from the whole column.",
     "import.day_order": '"day-first" or "month-first", where a column of dates could be read both ways.',
     "import.dst": "How to settle local times that happened twice (earlier, later) or never (shift-forward).",
     "import.days_per_year": "Days in a year of age; 365.25 is how the SDK reads ages back.",
     "import.delimiter": "Column delimiter; empty: found out.",
     "import.encoding": "Text encoding; empty: found out.",
+    "import.sheet": "Sheet of a workbook; empty: the first that is not hidden and not empty.",
+    "import.files_from": "Folder in which the files lie that rows name; empty: the table's own.",
+    "import.on_conflict": "Containers that exist with other values: skip, update, or error.",
+    "import.tag": "Tag for whatever an import creates.",
+    "import.note": "Note for whatever an import creates.",
+    "import.rejects": "Where rows in error go; empty: NAME.rejects.csv beside the table.",
     "import.strict": "Send nothing when any row is wrong.",
     "mirror": "What fwsync mirror fetches, and where to.",
     "mirror.project": "Project to mirror, if another than site.project.",
@@ -73,7 +87,14 @@ def toml_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }" if value else "{}"
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def default_of(field: msgspec.structs.FieldInfo) -> Any:
+    """A setting's default."""
+    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
 
 
 def config_toml() -> str:
@@ -85,7 +106,7 @@ def config_toml() -> str:
     for section, struct in SECTIONS.items():
         out += ["", f"# {COMMENTS[section]}", f"[{section}]"]
         for field in msgspec.structs.fields(struct):
-            out += [f"# {COMMENTS[f'{section}.{field.name}']}", f"{field.name} = {toml_value(field.default)}"]
+            out += [f"# {COMMENTS[f'{section}.{field.name}']}", f"{field.name} = {toml_value(default_of(field))}"]
     return "\n".join(out) + "\n"
 
 
@@ -116,7 +137,7 @@ def settings_page() -> str:
             dotted = f"{section}.{field.name}"
             names = [f"`FWSYNC_{section.upper()}_{field.name.upper()}`"]
             names += [f"`{short[dotted]}`"] if dotted in short else []
-            default = f"`{toml_value(field.default)}`"
+            default = f"`{toml_value(default_of(field))}`"
             out.append(f"| `{field.name}` | {default} | {', '.join(names)} | {COMMENTS[dotted]} |")
     return "\n".join(out) + "\n"
 

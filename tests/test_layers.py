@@ -34,8 +34,9 @@ ALLOWED: dict[str, set[str]] = {
 }
 AIOHTTP_ROOMS = {"client", "sandbox", "daemon"}
 BLOCKING = {"requests", "httpx", "urllib3", "flywheel"}
-LATE_EXTRAS = {"uvloop", "distributed", "polars"}
-"""What may be imported inside a function: optional extras. `cli` loads its rooms late on purpose."""
+LATE_EXTRAS = {"uvloop", "distributed", "polars", "openpyxl", "python_calamine"}
+"""What may be imported inside a function: optional extras, and what is slow to load and seldom needed (workbooks).
+`cli` loads its rooms late on purpose."""
 
 
 def room_of(path: Path, root: Path) -> str:

@@ -3,7 +3,8 @@
 The TOML file is the first that exists of `--config`, `FWSYNC_CONFIG`, `./fwsync.toml` and
 `$XDG_CONFIG_HOME/fwsync/fwsync.toml`. Its tables are the sections below; `[profiles.NAME.SECTION]` overrides
 `[SECTION]` when NAME is chosen by `--profile`, `FWSYNC_PROFILE` or the top-level key `profile`. The variable of a
-setting is `FWSYNC_<SECTION>_<NAME>`, e.g. `FWSYNC_IMPORT_TIMEZONE`; lists are comma-separated there.
+setting is `FWSYNC_<SECTION>_<NAME>`, e.g. `FWSYNC_IMPORT_TIMEZONE`; lists are comma-separated there,
+and so are tables (`a=x,b=y`).
 """
 
 from __future__ import annotations
@@ -52,18 +53,32 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class ImportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a CSV becomes containers. `project` wins over `site.project`."""
+    """How a table becomes containers. `project` wins over `site.project`. Labels are templates; empty: the default."""
 
     project: str = ""
-    timezone: str = "UTC"
-    session_label: str = "Session1"
-    acquisition_label: str = "Struct_T1"
+    timezone: str = ""
+    site_column: str = "site"
+    site_zones: dict[str, str] = {}
+    subject_label: str = ""
+    session_label: str = ""
+    acquisition_label: str = ""
+    deepest: Literal["", "subject", "session", "acquisition"] = ""
+    mapping: dict[str, str] = {}
+    maps: tuple[str, ...] = ()
+    extra: Literal["ignore", "info", "subject.info", "session.info", "acquisition.info", "error"] = "ignore"
+    require: tuple[str, ...] = ()
     date_formats: tuple[str, ...] = ()
     day_order: Literal["", "day-first", "month-first"] = ""
     dst: tuple[Literal["earlier", "later", "shift-forward"], ...] = ()
     days_per_year: float = 365.25
     delimiter: str = ""
     encoding: str = ""
+    sheet: str = ""
+    files_from: str = ""
+    on_conflict: Literal["skip", "update", "error"] = "skip"
+    tag: str = ""
+    note: str = ""
+    rejects: str = ""
     strict: bool = False
 
 
@@ -271,6 +286,9 @@ def _convert(section: str, values: dict[str, Any], origin: dict[str, str]) -> An
         value = values.get(field.name)
         if isinstance(value, str) and isinstance(field.default, tuple):
             values[field.name] = [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str) and field.type == dict[str, str]:
+            pairs = (part.partition("=") for part in value.split(",") if part.strip())
+            values[field.name] = {name.strip(): text.strip() for name, _, text in pairs}
     for name, value in values.items():
         # One at a time, so that the message can name where the wrong one came from.
         try:

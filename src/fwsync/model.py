@@ -127,6 +127,12 @@ class Subject(Container, frozen=True, kw_only=True):
     lastname: str | None = None
     sex: str | None = None
     date_of_birth: str | None = None
+    cohort: str | None = None
+    race: str | None = None
+    ethnicity: str | None = None
+    species: str | None = None
+    strain: str | None = None
+    type: str | None = None
     analyses: list[Analysis] | None = None
 
 

@@ -24,7 +24,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one item. Handlers return it; only bugs raise.
 
     `ref` is the id of the container or file, `kind` the item's kind, `seconds` wall time, `bytes` those that
-    crossed the network for its content.
+    crossed the network for its content. `request` is what settled it (`POST /subjects`), `line` the line of the
+    input that asked for it, `sent` what a create sent, so that it can be told later whether that was changed.
     """
 
     key: str
@@ -36,6 +37,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 1
     seconds: float = 0.0
     bytes: int = 0
+    request: str = ""
+    line: int = 0
+    sent: dict[str, Any] | None = None
 
 
 class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +48,8 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     `kind` names the handler (`create.subject`, `download.file`), `key` is the same in every run, `target` is what a
     person reads (`demo/neuro/sub-01`), `payload` is what the handler needs, `parent` is the key of the item whose
     ref this one needs. `riders` are further items, each below the one before it, that the same request may settle
-    (a hierarchy upsert makes a subject, its session and its acquisition at once); a handler answers for all.
+    (a hierarchy upsert makes a subject, its session and its acquisition at once); a handler answers for all. `line`
+    is the line of the input that asks for it first, 0 where there is none.
     """
 
     kind: str
@@ -54,6 +59,7 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     riders: tuple[WorkItem, ...] = ()
     bytes: int = 0
+    line: int = 0
 
     def everyone(self) -> tuple[WorkItem, ...]:
         """The item and its riders, parents first."""
@@ -68,6 +74,8 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
         attempts: int = 1,
         seconds: float = 0.0,
         moved: int = 0,
+        request: str = "",
+        sent: dict[str, Any] | None = None,
     ) -> Outcome:
         """An outcome of this item; `moved` is the number of bytes that crossed the network."""
         return Outcome(
@@ -80,6 +88,9 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
             attempts=attempts,
             seconds=seconds,
             bytes=moved,
+            request=request,
+            line=self.line,
+            sent=sent,
         )
 
 
@@ -225,7 +236,8 @@ class NewContainer(msgspec.Struct, frozen=True, kw_only=True):
     `fields` holds what to send besides the label, already in stored form (times as ISO 8601 text with offset, ages as
     whole seconds). `parent_id` is the id of the parent where it exists already, else None: then the parent's outcome
     gives it. `lineage` are the labels of the ancestors from the subject down, for a hierarchy upsert, which names
-    existing parents by label alone.
+    existing parents by label alone. `tags` and `notes` are put on it, as far as the create can't take them, after it.
+    `existing_id` is set where a run before created it and may not have finished: then only these are put right.
     """
 
     level: Literal["subject", "session", "acquisition"]
@@ -234,6 +246,23 @@ class NewContainer(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, Any] = msgspec.field(default_factory=dict)
     parent_id: str | None = None
     lineage: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    existing_id: str | None = None
+
+
+class ChangeContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `update.subject`, `update.session` and `update.acquisition`: only what is to be changed.
+
+    `info` is merged key by key; `tags` and `notes` are added; nothing is ever taken away.
+    """
+
+    level: str
+    id: str
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
+    info: dict[str, Any] = msgspec.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,7 +291,12 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SendFile(msgspec.Struct, frozen=True, kw_only=True):
-    """Payload of `upload.file`: a local file and where it goes. `size` and `mtime_ns` are as seen while planning."""
+    """Payload of `upload.file`: a local file and where it goes. `size` and `mtime_ns` are as seen while planning.
+
+    An empty `container_id` is that of the parent item. `held_*` tell of the file of this name that was there while
+    planning; `on_conflict` says what to do where its bytes are others: a new version (`update`), or nothing (`skip`,
+    `error`).
+    """
 
     container_type: str
     container_id: str
@@ -271,3 +305,7 @@ class SendFile(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     mtime_ns: int
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    held_size: int | None = None
+    held_hash: str | None = None
+    held_id: str | None = None
+    on_conflict: Literal["skip", "update", "error"] = "update"

@@ -24,7 +24,7 @@ def settings(folder: Path, flags: dict[str, object] | None = None, **options: ob
 def test_defaults_need_no_file(tmp_path: Path) -> None:
     made = settings(tmp_path)
     assert made == Settings()
-    assert made.importing.timezone == "UTC"
+    assert made.importing.timezone == ""
 
 
 def test_each_source_wins_over_the_one_before(tmp_path: Path) -> None:

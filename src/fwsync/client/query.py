@@ -39,13 +39,17 @@ def expressible(value: str) -> bool:
     return '"' not in value and "\\" not in value
 
 
-def any_of(field: str, values: Iterable[str]) -> str:
+def any_of(field: str, values: Iterable[str], *, padded: bool = False) -> str:
     """A clause that holds for every one of the values, by the regular expression operator.
 
     Every character that means something to a pattern or to the filter language is written as `.`: the clause may let
-    a few others through, and callers compare exactly afterwards.
+    a few others through, and callers compare exactly afterwards. `padded` lets numbers through with zeros before them.
     """
-    return f"{field}=~^({'|'.join(re.sub(r'[^A-Za-z0-9_-]', '.', value) for value in values)})$"
+    written = (
+        ("0*" if padded and value.isdigit() and value.isascii() else "") + re.sub(r"[^A-Za-z0-9_-]", ".", value)
+        for value in values
+    )
+    return f"{field}=~^({'|'.join(written)})$"
 
 
 def all_of(*clauses: str) -> str:

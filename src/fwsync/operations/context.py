@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import anyio
@@ -110,11 +110,14 @@ def narrowed(plan: Plan, only: frozenset[str] | None) -> Plan:
     """The plan with just the entries whose keys are wanted. What is above them is wanted too, or exists by now."""
     if only is None:
         return plan
-    kept: list[Entry] = []
-    for entry in plan.entries():
-        if isinstance(entry, Outcome):
-            if entry.key in only:
-                kept.append(entry)
-        elif any(one.key in only for one in entry.everyone()):
-            kept.append(entry)
-    return Plan.of(kept, complete=plan.complete, warnings=plan.warnings)
+
+    def entries() -> Iterator[Entry]:
+        for entry in plan.entries():
+            if isinstance(entry, Outcome):
+                if entry.key in only:
+                    yield entry
+            elif any(one.key in only for one in entry.everyone()):
+                yield entry
+
+    items = sum(len(entry.everyone()) if isinstance(entry, WorkItem) else 1 for entry in entries())
+    return msgspec.structs.replace(plan, entries=entries, items=items, bytes=None)

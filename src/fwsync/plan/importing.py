@@ -1,316 +1,321 @@
-"""Rows and what the site already has, to a plan of containers to create.
+"""The containers that a table asks for, and those that the site has, to a plan.
 
-The natural key decides: a subject by its label in the project, a session by its label in the subject, an acquisition
-by its label in the session. A container's fields are the union over its good rows; rows that disagree are all errors.
+Both come as streams in the same order: depth first, by labels. Nothing is held but the path down to where the streams
+are, so that a million rows need no memory in proportion.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
 
-from fwsync.errors import InputFileError
-from fwsync.model import Container
-from fwsync.plan import timestamps, values
-from fwsync.plan.stored import differences, stored_form
-from fwsync.plan.table import Row, RowError, Table
-from fwsync.work import Entry, NewContainer, Outcome, WorkItem
+from fwsync.plan.fields import LEVELS
+from fwsync.plan.row import LEAST_OF_AGES, RowError, Values
+from fwsync.plan.stored import Change, differences
+from fwsync.plan.wanted import Wanted
+from fwsync.work import ChangeContainer, Entry, NewContainer, Outcome, SendFile, State, WorkItem
 
-Level = Literal["subject", "session", "acquisition"]
-LEVELS: tuple[Level, ...] = ("subject", "session", "acquisition")
+OnConflict = Literal["skip", "update", "error"]
+EXISTS_OTHERWISE = "exists with other values"
+NO_KEYS: frozenset[str] = frozenset()
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How rows are read and where they go."""
+    """Where containers go, and what becomes of those that exist with other values. `tag` and `note` mark what is
+    created."""
 
     project_id: str
     project_path: str
-    reading: timestamps.Reading = timestamps.Reading()
-    session_label: str = "Session1"
-    acquisition_label: str = "Struct_T1"
-    days_per_year: float = 365.25
+    on_conflict: OnConflict = "skip"
+    tag: str = ""
+    note: str = ""
 
 
-class Wanted(msgspec.Struct):
-    """One container that the table asks for, with those below it by label."""
+class Held(msgspec.Struct, frozen=True):
+    """One container of the site: its labels from the subject down, its ids, and the fields that are compared.
 
-    label: str
-    fields: dict[str, Any] = {}
-    below: dict[str, Wanted] = {}
-
-
-class Judged(msgspec.Struct):
-    """A table, read and checked: what it asks for by subject label, and what is wrong with it."""
-
-    subjects: dict[str, Wanted]
-    rejected: list[RowError]
-    rows: int
-    warnings: list[str]
-
-
-class _Read(msgspec.Struct):
-    """One row with typed values: labels and fields by level."""
-
-    line: int
-    labels: tuple[str, str, str]
-    fields: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
-
-
-def judge(table: Table, options: ImportOptions, path: str) -> Judged:
-    """Every row's values, and the containers that the good rows ask for.
-
-    Raises InputFileError for what is wrong with the file as a whole: a zone that does not exist, or a date column in
-    which day and month can't be told apart.
+    `values` has `info.KEY` for each key of info, `tags` and `notes` as texts, and `files` as a dict of name to
+    (size, hash, file id).
     """
-    order = _order(table, options, path)
-    try:
-        timestamps.zone_named(options.reading.zone)
-    except ValueError as error:
-        raise InputFileError(f"{error}; set it by --timezone", path=path) from None
-    errors = list(table.errors)
-    rows: list[_Read] = []
-    for row in table.rows:
-        one = _read(row, table.columns, options, order)
-        (rows if isinstance(one, _Read) else errors).append(one)  # type: ignore[arg-type]
-    clashes = _clashes(rows, table.columns)
-    errors += clashes.values()
-    good = [row for row in rows if row.line not in clashes]
-    warnings = list(table.warnings)
-    repeated = len(good) - len({(row.labels, _frozen(row.fields)) for row in good})
-    if repeated:
-        warnings.append(f"{repeated:,} rows repeat an earlier row word for word and count once")
-    errors.sort(key=lambda error: error.line)
-    return Judged(_union(good), errors, len(table.rows) + len(table.errors), warnings)
+
+    labels: tuple[str, ...]
+    id: str
+    parent_id: str
+    values: dict[str, Any]
 
 
-def _order(table: Table, options: ImportOptions, path: str) -> timestamps.Order:
-    if options.reading.order or options.reading.formats:
-        return options.reading.order
-    cells = [row.cells["acquisition.timestamp"] for row in table.rows if "acquisition.timestamp" in row.cells]
-    order = timestamps.order_of(cells)
-    if order is None:
-        column = table.columns["acquisition.timestamp"]
-        raise InputFileError(
-            f"day and month can't be told apart in any of the {len(cells)} dates; say --month-first or --day-first,"
-            " or set [import] date_formats",
-            path=path,
-            column=column,
+CREATE, EQUAL, DIFFERS = "create", "equal", "differs"
+
+
+class Planner:
+    """Makes the plan of one import; `entries` may be called again and again."""
+
+    def __init__(
+        self,
+        wanted: Callable[[], Iterable[Wanted]],
+        held: Callable[[], Iterable[Held]],
+        options: ImportOptions,
+        *,
+        rejected: Callable[[], Iterable[RowError]] = tuple,
+        begun: Collection[str] = NO_KEYS,
+        padded: Callable[[str], str | None] = lambda _: None,
+        on_verdict: Callable[[Wanted, str], None] = lambda *_: None,
+    ) -> None:
+        """`begun` are keys of containers that a run before began and may not have finished: they are finished.
+        `padded` finds a subject of the site that is this number with zeros before it. `on_verdict` is told of each
+        container whether it is `create`, `equal`, or how it differs."""
+        self._wanted, self._held, self._options = wanted, held, options
+        self._rejected, self._begun, self._padded = rejected, begun, padded
+        self._on_verdict = on_verdict
+        self._forget()
+
+    def _forget(self) -> None:
+        self._doubles = self._stripped = self._moved = 0
+        self._examples: dict[str, str] = {}
+
+    def entries(self) -> Iterator[Entry]:
+        """Rejected rows, then containers depth first: those that are there, those to create or change, and files."""
+        self._forget()
+        for error in self._rejected():
+            yield rejection(error)
+        site = _Site(self._held(), self._options.project_id)
+        labels: list[str] = []
+        fresh: list[WorkItem] = []  # a new container and the first ones below it, which one request may settle
+        files: list[Entry] = []
+        for one in self._wanted():
+            del labels[one.depth :]
+            labels.append(one.label)
+            found = site.find(tuple(labels))
+            if found is None:
+                item = self._new(one, labels, site.parent_of(one.depth))
+                if not fresh or files or item.parent != fresh[-1].key:
+                    yield from _chain(fresh, files)
+                    fresh = []
+                fresh.append(item)
+                files = self._files(one, labels, None, item.key)
+                self._note_new(one, item)
+            else:
+                yield from _chain(fresh, files)
+                fresh, files = [], []
+                yield from self._there(one, labels, found)
+        yield from _chain(fresh, files)
+        if site.doubles:
+            self._doubles, self._examples["doubles"] = site.doubles, site.example
+
+    def warnings(self) -> list[str]:
+        """What the last reading of the plan noticed, a line each."""
+        out = []
+        if self._doubles:
+            example = self._examples["doubles"]
+            out.append(
+                f"labels that the site holds more than once: {self._doubles:,} (e.g. {example}); the oldest is taken"
+            )
+        if self._stripped:
+            example = self._examples["stripped"]
+            what = "subjects that look like existing ones without their leading zeros"
+            out.append(f"{what}: {self._stripped:,} (e.g. {example})")
+        if self._moved:
+            example = self._examples["moved"]
+            out.append(f"the site has changed since the plan was made: {self._moved:,} containers (e.g. {example})")
+        return out
+
+    def _note_new(self, one: Wanted, item: WorkItem) -> None:
+        self._verdict(one, item, CREATE)
+        if one.depth == 0 and one.label.isdigit() and (like := self._padded(one.label)) is not None:
+            self._stripped += 1
+            self._examples.setdefault("stripped", f"{one.label!r} beside {like!r}")
+
+    def _verdict(self, one: Wanted, item: WorkItem, now: str) -> bool:
+        """Tell what a container is; whether a plan file said something else of it."""
+        self._on_verdict(one, now)
+        if not one.was or one.was == now:
+            return False
+        self._moved += 1
+        self._examples.setdefault("moved", f"{item.target} was {one.was!r}, is {now!r}")
+        return True
+
+    def _new(self, one: Wanted, labels: list[str], parent_id: str | None) -> WorkItem:
+        above = tuple(labels[:-1])
+        options = self._options
+        fields, tags, notes = sendable(one.fields)
+        return WorkItem(
+            kind=f"create.{LEVELS[one.depth]}",
+            key=key_of(labels),
+            target="/".join((options.project_path, *labels)),
+            payload=NewContainer(
+                level=LEVELS[one.depth],
+                label=one.label,
+                project_id=options.project_id,
+                fields=fields,
+                parent_id=parent_id,
+                lineage=above,
+                tags=_with(tags, options.tag),
+                notes=_with(notes, options.note),
+            ),
+            parent=key_of(above) if above and parent_id is None else None,
+            line=one.line,
         )
-    return order
+
+    def _there(self, one: Wanted, labels: list[str], found: Held) -> Iterator[Entry]:
+        """A container that exists: finished, equal, changed, or left as it is."""
+        key = key_of(labels)
+        item = self._new(one, labels, found.parent_id)
+        if key in self._begun:
+            yield msgspec.structs.replace(item, payload=msgspec.structs.replace(item.payload, existing_id=found.id))
+        else:
+            values = one.fields
+            if LEAST_OF_AGES in values:
+                values = _with_age(values)
+            changes = differences(values, found.values)
+            now = f"{DIFFERS}: {', '.join(map(str, changes))}" if changes else EQUAL
+            moved = self._verdict(one, item, now)
+            yield self._settled(item, found, changes, moved=moved)
+        yield from self._files(one, labels, found, key)
+
+    def _settled(self, item: WorkItem, found: Held, changes: list[Change], *, moved: bool) -> Entry:
+        if not changes:
+            return settled(item, "unchanged", found.id)
+        reason = f"{EXISTS_OTHERWISE}: {', '.join(map(str, changes))}"
+        match self._options.on_conflict:
+            case "error":
+                return settled(item, "failed", found.id, reason)
+            case "skip":
+                return settled(item, "skipped", found.id, reason)
+        if moved:
+            # A plan that someone has read is carried out as it was read, or not at all.
+            return settled(item, "failed", found.id, f"changed since the plan was made, plan again: {reason}")
+        return WorkItem(
+            kind=item.kind.replace("create", "update"),
+            key=item.key,
+            target=item.target,
+            payload=change_of(item.payload.level, found.id, changes),
+            line=item.line,
+        )
+
+    def _files(self, one: Wanted, labels: list[str], found: Held | None, above: str) -> list[Entry]:
+        out: list[Entry] = []
+        there = found.values.get("files") or {} if found else {}
+        for file in one.fields.get("files", ()):
+            metadata = {k: file[k] for k in ("type", "modality", "classification", "info") if k in file}
+            size, digest, file_id = there.get(file["name"], (None, None, None))
+            out.append(
+                WorkItem(
+                    kind="upload.file",
+                    key=f"{above}:file:{quote(file['name'], safe=' ')}",
+                    target="/".join((self._options.project_path, *labels, file["name"])),
+                    payload=SendFile(
+                        container_type=LEVELS[one.depth],
+                        container_id=found.id if found else "",
+                        name=file["name"],
+                        source=file["source"],
+                        size=file["size"],
+                        mtime_ns=file["mtime_ns"],
+                        metadata=metadata,
+                        held_size=size,
+                        held_hash=digest,
+                        held_id=file_id,
+                        on_conflict=self._options.on_conflict,
+                    ),
+                    parent=None if found else above,
+                    bytes=file["size"],
+                    line=one.line,
+                )
+            )
+        return out
 
 
-def _read(row: Row, columns: dict[str, str], options: ImportOptions, order: timestamps.Order) -> _Read | RowError:
-    cells = row.cells
-    subject: dict[str, Any] = {}
-    session: dict[str, Any] = {}
-    acquisition: dict[str, Any] = {}
-    if "subject.label" not in cells:
-        return RowError(row.line, columns["subject.label"], "is empty; a row needs its subject")
-    field = ""
-    try:
-        for field in ("subject.firstname", "subject.lastname"):
-            if field in cells:
-                subject[field.split(".")[1]] = cells[field]
-        if (field := "subject.sex") in cells:
-            subject["sex"] = values.sex(cells[field])
-        if (field := "session.age") in cells:
-            session["age"] = values.age_seconds(cells[field], options.days_per_year)
-        if (field := "acquisition.timezone") in cells:
-            timestamps.zone_named(cells[field])
-        if (field := "acquisition.timestamp") in cells:
-            stamp = timestamps.stamp(cells[field], options.reading, order, cells.get("acquisition.timezone"))
-            acquisition["timestamp"] = stamp.text
-            if stamp.zone:
-                acquisition["timezone"] = stamp.zone
-    except ValueError as error:
-        return RowError(row.line, columns[field], str(error))
-    labels = (
-        cells["subject.label"],
-        cells.get("session.label", options.session_label),
-        cells.get("acquisition.label", options.acquisition_label),
+def _chain(fresh: list[WorkItem], files: list[Entry]) -> Iterator[Entry]:
+    """The first of new containers with the others riding along, then the files of the last."""
+    if fresh:
+        yield msgspec.structs.replace(fresh[0], riders=tuple(fresh[1:])) if len(fresh) > 1 else fresh[0]
+        yield from files
+
+
+class _Site:
+    """A cursor over what the site holds, which moves along with what is wanted."""
+
+    def __init__(self, held: Iterable[Held], project_id: str) -> None:
+        self._stream = iter(held)
+        self._next = next(self._stream, None)
+        self._ids: list[str | None] = [project_id]  # of the project and of the containers on the current path
+        self.doubles, self.example = 0, ""
+
+    def find(self, labels: tuple[str, ...]) -> Held | None:
+        """The oldest container with these labels, below the ones that were found for its ancestors."""
+        del self._ids[len(labels) :]
+        above = self._ids[-1] if len(self._ids) == len(labels) else None
+        found = None
+        while self._next is not None and self._next.labels <= labels:
+            if self._next.labels == labels and self._next.parent_id == above:
+                if found is not None and found.id != self._next.id:
+                    self.doubles += 1
+                    self.example = self.example or f"{LEVELS[len(labels) - 1]} {labels[-1]!r}"
+                found = found or self._next
+            self._next = next(self._stream, None)
+        self._ids.append(found.id if found else None)
+        return found
+
+    def parent_of(self, depth: int) -> str | None:
+        """The id of what is above the container of this depth that was looked for last, where it exists."""
+        return self._ids[depth]
+
+
+def rejection(error: RowError) -> Outcome:
+    """The outcome of a row in error."""
+    return Outcome(
+        key=f"row:{error.line}",
+        kind="row",
+        state="rejected",
+        target=f"line {error.line}",
+        reason=f"{error.column}: {error.message}" if error.column else error.message,
+        attempts=0,
+        line=error.line,
     )
-    return _Read(row.line, labels, (subject, session, acquisition))
 
 
-def _clashes(rows: list[_Read], columns: dict[str, str]) -> dict[int, RowError]:
-    """The rows that give one field of one container different values, each naming the others' lines."""
-    seen: dict[tuple[tuple[str, ...], str], dict[Any, list[int]]] = {}
-    for row in rows:
-        for depth in range(len(LEVELS)):
-            for name, value in row.fields[depth].items():
-                held = seen.setdefault((row.labels[: depth + 1], name), {})
-                held.setdefault(stored_form(name, value), []).append(row.line)
-    out: dict[int, RowError] = {}
-    for (labels, name), by_value in seen.items():
-        if len(by_value) < 2:
-            continue
-        level = LEVELS[len(labels) - 1]
-        lines = sorted(line for held in by_value.values() for line in held)
-        hint = f"; tell them apart by a column for the {level} label" if level != "subject" else ""
-        for line in lines:
-            others = ", ".join(str(other) for other in lines if other != line and not _same(by_value, line, other))
-            message = f"line {others} gives {level} {labels[-1]!r} another {name}{hint}"
-            out.setdefault(line, RowError(line, columns.get(f"{level}.{name}", name), message))
+def settled(item: WorkItem, state: State, ref: str, reason: str = "") -> Outcome:
+    """The outcome of a container that needs nothing done."""
+    return item.outcome(state, ref=ref, reason=reason, attempts=0)
+
+
+def key_of(labels: Iterable[str]) -> str:
+    """The key of a container's item: the same in every run, unambiguous for any labels."""
+    quoted = [label if label.isalnum() and label.isascii() else quote(label, safe=" ") for label in labels]
+    return f"{LEVELS[len(quoted) - 1]}:{'/'.join(quoted)}"
+
+
+def _with_age(values: Values) -> Values:
+    """The values with an age that was worked out in the place of one that was told."""
+    out = {name: value for name, value in values.items() if name != LEAST_OF_AGES}
+    out.setdefault("age", values[LEAST_OF_AGES])
     return out
 
 
-def _same(by_value: dict[Any, list[int]], one: int, other: int) -> bool:
-    return any(one in lines and other in lines for lines in by_value.values())
+def sendable(values: Values) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+    """What a create sends of values: a document with its nested info, tags, notes."""
+    document: dict[str, Any] = {}
+    info: dict[str, Any] = {}
+    if LEAST_OF_AGES in values:
+        values = _with_age(values)
+    for name, value in values.items():
+        if name.startswith("info."):
+            info[name[5:]] = value
+        elif name not in ("tags", "notes", "files"):
+            document[name] = value
+    if info:
+        document["info"] = info
+    return document, tuple(values.get("tags", ())), tuple(values.get("notes", ()))
 
 
-def _frozen(fields: Iterable[dict[str, Any]]) -> tuple[tuple[tuple[str, Any], ...], ...]:
-    return tuple(tuple(sorted(level.items())) for level in fields)
+def change_of(level: str, ident: str, changes: Iterable[Change]) -> ChangeContainer:
+    """What an update sends: only the fields that differ."""
+    fields, tags, notes = sendable({change.field: change.new for change in changes})
+    info = fields.pop("info", {})
+    return ChangeContainer(level=level, id=ident, fields=fields, info=info, tags=tags, notes=notes)
 
 
-def _union(rows: list[_Read]) -> dict[str, Wanted]:
-    subjects: dict[str, Wanted] = {}
-    for row in rows:
-        held = subjects
-        for label, fields in zip(row.labels, row.fields, strict=True):
-            wanted = held.setdefault(label, Wanted(label))
-            wanted.fields.update(fields)
-            held = wanted.below
-    return subjects
-
-
-class Existing:
-    """What the project already holds of what the table names, by natural key; of several, the oldest."""
-
-    def __init__(self) -> None:
-        self._held: dict[tuple[str, str, str], Container] = {}
-        self.doubles: Counter[tuple[str, str, str]] = Counter()
-
-    def add(self, level: Level, parent_id: str, container: Container) -> None:
-        """Take in one container from a listing."""
-        names = {container.label, getattr(container, "code", None)} - {None, ""}
-        for name in names:
-            key = (level, parent_id, str(name))
-            held = self._held.get(key)
-            if held is not None and held.id != container.id:
-                self.doubles[key] += 1
-            if held is None or _age(container) < _age(held):
-                self._held[key] = container
-
-    def find(self, level: Level, parent_id: str, label: str) -> Container | None:
-        """The container with this natural key, or None."""
-        return self._held.get((level, parent_id, label))
-
-    def warnings(self) -> list[str]:
-        """One line if the site holds several containers with one key among those asked for."""
-        if not self.doubles:
-            return []
-        (level, _, label), _ = self.doubles.most_common(1)[0]
-        return [
-            f"the site holds {len(self.doubles):,} labels more than once (e.g. {level} {label!r}); the oldest is taken"
-        ]
-
-
-def _age(container: Container) -> tuple[str, str]:
-    return (container.created or "", container.id)
-
-
-def key_of(*labels: str) -> str:
-    """The key of a container's item: the same in every run, unambiguous for any labels."""
-    level = LEVELS[len(labels) - 1]
-    return f"{level}:" + "/".join(quote(label, safe=" ") for label in labels)
-
-
-def plan_import(judged: Judged, existing: Existing, options: ImportOptions) -> Iterator[Entry]:
-    """The entries of the plan, depth first: rejected rows, containers that are there, containers to create."""
-    for error in judged.rejected:
-        yield Outcome(
-            key=f"row:{error.line}",
-            kind="row",
-            state="rejected",
-            target=f"line {error.line}",
-            reason=f"{error.column}: {error.message}",
-            attempts=0,
-        )
-    for wanted in judged.subjects.values():
-        yield from _subtree(wanted, (), options.project_id, True, existing, options)
-
-
-def _subtree(
-    wanted: Wanted,
-    above: tuple[str, ...],
-    parent_id: str,
-    parent_exists: bool,
-    existing: Existing,
-    options: ImportOptions,
-) -> Iterator[Entry]:
-    labels = (*above, wanted.label)
-    level = LEVELS[len(above)]
-    held = existing.find(level, parent_id, wanted.label) if parent_exists else None
-    if held is None:
-        item, rest = _new(wanted, above, parent_id if parent_exists else None, options)
-        yield item
-        yield from rest
-        return
-    changes = differences(wanted.fields, held)
-    yield Outcome(
-        key=key_of(*labels),
-        kind=f"create.{level}",
-        state="skipped" if changes else "unchanged",
-        target="/".join((options.project_path, *labels)),
-        reason=f"{EXISTS_OTHERWISE}: {', '.join(changes)}" if changes else "",
-        ref=held.id,
-        attempts=0,
-    )
-    for below in wanted.below.values():
-        yield from _subtree(below, labels, held.id, True, existing, options)
-
-
-EXISTS_OTHERWISE = "exists with other values"
-
-
-def _new(
-    wanted: Wanted, above: tuple[str, ...], parent_id: str | None, options: ImportOptions
-) -> tuple[WorkItem, Iterator[Entry]]:
-    """The item that creates a container, its first descendants riding along, and the entries for the others."""
-    riders: list[WorkItem] = []
-    chain = [(wanted, above)]
-    while chain[-1][0].below:
-        first = next(iter(chain[-1][0].below.values()))
-        chain.append((first, (*chain[-1][1], chain[-1][0].label)))
-    for below, labels in chain[1:]:
-        riders.append(_item(below, labels, None, options))
-    item = _item(wanted, above, parent_id, options, tuple(riders))
-
-    def rest() -> Iterator[Entry]:
-        # Deepest first: after the item, whose last rider is the deepest, the plan goes on where it stopped.
-        for node, labels in reversed(chain):
-            for below in list(node.below.values())[1:]:
-                another, more = _new(below, (*labels, node.label), None, options)
-                yield another
-                yield from more
-
-    return item, rest()
-
-
-def _item(
-    wanted: Wanted,
-    above: tuple[str, ...],
-    parent_id: str | None,
-    options: ImportOptions,
-    riders: tuple[WorkItem, ...] = (),
-) -> WorkItem:
-    level = LEVELS[len(above)]
-    return WorkItem(
-        kind=f"create.{level}",
-        key=key_of(*above, wanted.label),
-        target="/".join((options.project_path, *above, wanted.label)),
-        payload=NewContainer(
-            level=level,
-            label=wanted.label,
-            project_id=options.project_id,
-            fields=dict(wanted.fields),
-            parent_id=parent_id,
-            lineage=above,
-        ),
-        parent=key_of(*above) if above and parent_id is None else None,
-        riders=riders,
-    )
+def _with(texts: tuple[str, ...], mark: str) -> tuple[str, ...]:
+    return texts if not mark or mark in texts else (*texts, mark)

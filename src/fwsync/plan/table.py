@@ -1,220 +1,231 @@
-"""A table of text as rows: encodings, dialects, header mapping. What is wrong with a row is a RowError, not an end."""
+"""A table of text as records: encodings, dialects, lines. What the cells mean is decided elsewhere.
+
+Works on any seekable binary file, reads it in pieces, and holds one record at a time.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
-import difflib
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import msgspec
 
 from fwsync.errors import InputFileError
+from fwsync.plan.fields import STRONG, WEAK, plain
 
-FIELDS: dict[str, tuple[str, ...]] = {
-    "subject.label": (
-        "subject id", "subject", "subject label", "subject code", "subjectid", "participant id", "participant",
-        "patient id", "patientid", "sub", "sub id", "label", "id", "code",
-    ),
-    "subject.firstname": ("firstname", "first name", "given name", "forename"),
-    "subject.lastname": ("lastname", "last name", "surname", "family name"),
-    "subject.sex": ("sex", "gender", "patient sex"),
-    "session.age": ("age", "age at scan", "age at session", "patient age", "age years", "age in years"),
-    "session.label": ("session", "session id", "session label", "ses", "visit"),
-    "acquisition.label": ("acquisition", "acquisition id", "acquisition label", "scan", "series description"),
-    "acquisition.timestamp": (
-        "time of scan", "scan time", "scan date", "scan datetime", "date of scan", "timestamp", "acquisition time",
-        "acquisition date", "acquisition timestamp", "acq time", "datetime", "date",
-    ),
-    "acquisition.timezone": ("timezone", "time zone", "tz"),
-}  # fmt: skip
-"""Field to the spellings of its column that are known, compared without case, blanks, `_`, `-` and `.`."""
+Record = tuple[int, list[str]]
+"""The line on which a record begins (from 1), and its cells as they are."""
 
-NEEDED = "subject.label"
-MOST_CELL = 1_000_000
+MOST_FIELD = 64 * 1024 * 1024
+"""A cell beyond this is a quote that was left open, and ends the reading."""
+
+_PIECE = 1 << 20
 _DELIMITERS = ",;\t|"
-_BINARY = ((b"PK\x03\x04", "an Excel workbook or zip archive"), (b"\x1f\x8b", "gzip-compressed"), (b"%PDF", "a PDF"))
+_EMPTY = "is empty; the first line must name the columns"
+_BINARY = (
+    (b"\x1f\x8b", "gzip-compressed"),
+    (b"%PDF", "a PDF"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"PK", "a damaged Excel workbook, or a zip archive"),
+)
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One good row: the line where it begins (from 1) and its cells by field; missing cells are left out."""
+class Sheet(msgspec.Struct):
+    """A table that was opened: its header, and its records, which can be read once.
 
-    line: int
-    cells: dict[str, str]
+    `notes` are lines for a person. `encoding` and `delimiter` are what was found or given; `bom` whether the file
+    began with a byte order mark.
+    """
 
-
-class RowError(msgspec.Struct, frozen=True):
-    """What is wrong with one row: line, the column's header, and a message for a person."""
-
-    line: int
-    column: str
-    message: str
-
-
-class Table(msgspec.Struct, frozen=True):
-    """A whole table. `columns` maps field to the header that gave it."""
-
-    rows: list[Row]
-    errors: list[RowError]
-    columns: dict[str, str]
-    warnings: tuple[str, ...] = ()
+    path: str
+    header: list[str]
+    header_line: int
+    records: Iterator[Record]
+    notes: list[str] = []
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    bom: bool = False
 
 
-def read_table(raw: bytes, path: str, *, delimiter: str = "", encoding: str = "") -> Table:
-    """The table in `raw`. InputFileError when the file as a whole can't be used: empty, binary, without the subject
-    column, or not decodable."""
-    text, notes = _decode(raw, path, encoding)
-    delimiter, text, skipped = _dialect(text, delimiter)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    lines = _records(reader, path, skipped)
-    header_line, header = next(lines, (0, []))
-    if not any(cell.strip() for cell in header):
-        raise InputFileError("is empty; the first line must name the columns", path=path)
-    columns, ignored = _columns(header, path, header_line)
-    if ignored:
-        notes.append(f"columns without a known field are ignored: {', '.join(ignored)}")
-    names = {field: header[position].strip() for field, position in columns.items()}
-    rows: list[Row] = []
-    errors: list[RowError] = []
-    for line, record in lines:
-        if any(cell.strip() for cell in record):
-            one = _row(line, record, header, columns)
-            (rows if isinstance(one, Row) else errors).append(one)  # type: ignore[arg-type]
-    return Table(rows=rows, errors=errors, columns=names, warnings=tuple(notes))
+def open_text(file: BinaryIO, path: str, *, delimiter: str = "", encoding: str = "") -> Sheet:
+    """The table in a text file; `path` is what messages call it.
+
+    InputFileError when the file can't be used at all: empty, binary, or not decodable (line and byte are named).
+    """
+    found, notes = _encoding(file, path, encoding)
+    bom = file.read(4).startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding=found, newline="")
+    if encoding and text.read(1) != "\ufeff":
+        text.seek(0)
+    delimiter, skipped = _dialect(text, delimiter)
+    records = _records(text, path, delimiter, skipped)
+    line, header = next(records, (0, []))
+    if not header:
+        raise InputFileError(_EMPTY, path=path)
+    if any("\x00" in cell for cell in header):
+        raise InputFileError("holds null bytes: it is not a text table; save it as CSV", path=path, line=line)
+    return Sheet(path, header, line, records, notes, delimiter, found, bom)
 
 
-def _decode(raw: bytes, path: str, encoding: str) -> tuple[str, list[str]]:
-    if not raw.strip():
-        raise InputFileError("is empty; the first line must name the columns", path=path)
+# --- encodings ----------------------------------------------------------------------------------------------------
+
+
+def _encoding(file: BinaryIO, path: str, given: str) -> tuple[str, list[str]]:
+    """The encoding, after the whole file was proved to decode in it."""
+    head = file.read(4096)
+    file.seek(0)
+    if not head:
+        raise InputFileError(_EMPTY, path=path)
     for magic, what in _BINARY:
-        if raw.startswith(magic):
-            raise InputFileError(f"is {what}, not a text table; save it as CSV", path=path)
-    if encoding:
-        return _decoded(raw, path, encoding), []
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _decoded(raw, path, "utf-16"), []
-    head = raw[:4096]
+        if head.startswith(magic):
+            raise InputFileError(f"is {what}, not a table; save it as CSV or .xlsx", path=path)
+    if given:
+        _prove(file, path, given)
+        return given, []
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        _prove(file, path, "utf-16")
+        return "utf-16", []
     for name, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[0::2])):
         if len(head) > 3 and zeros.count(0) > 0.7 * len(zeros):
-            return _decoded(raw, path, name), []
-    if b"\x00" in raw:
-        line = raw[: raw.index(b"\x00")].count(b"\n") + 1
-        raise InputFileError("holds null bytes: it is not a text table; save it as CSV", path=path, line=line)
+            _prove(file, path, name)
+            return name, []
+    first = _first_bad_byte(file, "utf-8-sig")
+    if first is None:
+        return "utf-8-sig", []
+    if _first_bad_byte(file, "cp1252") is not None:
+        _prove(file, path, "cp1252", "neither UTF-8 nor Windows-1252")
+    sample = _sample(file, first)
+    return "cp1252", [f"is not UTF-8; read as Windows-1252 (e.g. {sample!r}); if that looks wrong, give --encoding"]
+
+
+def _first_bad_byte(file: BinaryIO, encoding: str) -> int | None:
+    """The offset of the first byte that does not decode, or None. LookupError for an unknown encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    file.seek(0)
+    offset = 0
     try:
-        return raw.decode("utf-8-sig"), []
-    except UnicodeDecodeError as error:
-        text = _decoded(raw, path, "cp1252", fallback_of=error)
-        sample = text.splitlines()[raw[: error.start].count(b"\n")].strip()[:60]
-        return text, [f"is not UTF-8; read as Windows-1252 (e.g. {sample!r}); if that looks wrong, give --encoding"]
+        while piece := file.read(_PIECE):
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(piece)
+            except UnicodeDecodeError as error:
+                return max(offset - pending + error.start, 0)
+            offset += len(piece)
+        try:
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return max(offset - 1, 0)
+    finally:
+        file.seek(0)
+    return None
 
 
-def _decoded(raw: bytes, path: str, encoding: str, fallback_of: UnicodeDecodeError | None = None) -> str:
+def _prove(file: BinaryIO, path: str, encoding: str, known: str = "") -> None:
     try:
-        return raw.decode(encoding).removeprefix("\ufeff")
-    except LookupError as error:
-        raise InputFileError(f"unknown encoding {encoding!r}; try utf-8, cp1252 or latin-1", path=path) from error
-    except UnicodeDecodeError as error:
-        at = error if fallback_of is None else fallback_of
-        line = raw[: at.start].count(b"\n") + 1
-        known = "UTF-8 nor Windows-1252" if fallback_of else encoding
-        message = f"byte {at.start} (0x{raw[at.start]:02x}) is not {'neither ' if fallback_of else ''}{known} text"
-        raise InputFileError(
-            message.replace("not neither", "neither") + "; give --encoding", path=path, line=line
-        ) from error
+        bad = _first_bad_byte(file, encoding)
+        "".encode(encoding)
+    except (LookupError, UnicodeError):
+        raise InputFileError(f"unknown encoding {encoding!r}; try utf-8, cp1252 or latin-1", path=path) from None
+    if bad is None:
+        return
+    line = 1
+    while (left := bad - file.tell()) > 0:
+        line += file.read(min(left, _PIECE)).count(b"\n")
+    byte = file.read(1)[:1].hex()
+    what = known or f"not {encoding}"
+    raise InputFileError(f"byte {bad} (0x{byte}) is {what}; give --encoding", path=path, line=line)
 
 
-def _dialect(text: str, delimiter: str) -> tuple[str, str, int]:
-    """The delimiter, the text without a leading `sep=` line, and how many lines that took."""
-    found = re.match(r"(?i)sep=(.)\r?\n", text)
-    skipped = 1 if found else 0
-    if found:
-        text = text[found.end() :]
-    if delimiter:
-        return {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter[:1]), text, skipped
-    if found:
-        return found.group(1), text, skipped
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    unquoted = re.sub(r'"[^"]*"', "", first)
-    best = max(_DELIMITERS, key=unquoted.count)
-    return (best if best in unquoted else ","), text, skipped
+def _sample(file: BinaryIO, near: int) -> str:
+    """The cell around a byte, as Windows-1252."""
+    begin = max(near - 200, 0)
+    file.seek(begin)
+    text = file.read(400).decode("cp1252", "replace")
+    file.seek(0)
+    at = near - begin
+    left = re.split(r"[\r\n,;\t|\"]", text[:at])[-1]
+    right = re.split(r"[\r\n,;\t|\"]", text[at:])[0]
+    return (left + right).strip()[:60]
 
 
-def _records(reader: Iterator[list[str]], path: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
-    """Records with the line on which each begins; blank lines are passed over."""
-    csv.field_size_limit(MOST_CELL)
-    begin = 1
+# --- dialects -----------------------------------------------------------------------------------------------------
+
+
+def _dialect(text: io.TextIOWrapper, given: str) -> tuple[str, int]:
+    """The delimiter, and how many lines a leading `sep=` took; leaves `text` at the header."""
+    start = text.tell()
+    first = text.readline()
+    named = re.match(r"(?i)\ufeff?\"?sep=(.)\"?\s*\Z", first.rstrip("\r\n")) if len(first) < 12 else None
+    skipped = 1 if named else 0
+    if named:
+        start = text.tell()
+        first = text.readline()
+    tried = 0
+    while first and not first.strip() and tried < 1000:
+        first, tried = text.readline(), tried + 1
+    text.seek(start)
+    if given:
+        return {"tab": "\t", "\\t": "\t"}.get(given, given[:1]), skipped
+    if named:
+        return named.group(1), skipped
+    return max(_DELIMITERS, key=lambda char: _fits(first, char)), skipped
+
+
+def _fits(header: str, delimiter: str) -> tuple[int, int]:
+    """How well a header line reads with a delimiter: columns that are known, then columns at all."""
+    try:
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return (0, 0)
+    known = sum(plain(cell) in STRONG or plain(cell) in WEAK for cell in cells)
+    return (known, len(cells))
+
+
+# --- records ------------------------------------------------------------------------------------------------------
+
+
+def _records(text: io.TextIOWrapper, path: str, delimiter: str, skipped: int) -> Iterator[Record]:
+    """Records with the line on which each begins; blank ones are passed over."""
+    csv.field_size_limit(MOST_FIELD)
+    held: list[str] = []  # the lines of the record that is being read
+    last: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in text:
+            held.append(line)
+            yield line
+
+    reader = csv.reader(lines(), delimiter=delimiter)
+    begin = 1 + skipped
     while True:
         try:
-            record = next(reader)
-        except StopIteration:
-            return
+            record = next(reader, None)
         except csv.Error as error:
-            raise InputFileError(f"is not valid CSV: {error}", path=path, line=begin + skipped) from error
-        if record:
-            yield begin + skipped, record
-        begin = reader.line_num + 1  # type: ignore[attr-defined]
+            raise InputFileError(f"is not valid CSV: {error}{_QUOTE}", path=path, line=begin) from error
+        if record is None:
+            break
+        if any(record) and any(map(str.strip, record)):
+            yield begin, record
+        last[:] = held
+        held.clear()
+        last_begin, begin = begin, reader.line_num + skipped + 1
+    if last and _ends_open(last, delimiter):
+        raise InputFileError(f"has a cell that begins here and never ends{_QUOTE}", path=path, line=last_begin)
 
 
-def plain(name: str) -> str:
-    """A header for comparison: no case, no blanks, no `_`, `-`, `.`."""
-    return re.sub(r"[\s_.\-]+", "", name).casefold()
+_QUOTE = "; a quote is left open, or the delimiter is wrong"
 
 
-_KNOWN: Mapping[str, str] = {plain(name): field for field, names in FIELDS.items() for name in (field, *names)}
-
-
-def _columns(header: Sequence[str], path: str, line: int) -> tuple[dict[str, int], list[str]]:
-    columns: dict[str, int] = {}
-    ignored: list[str] = []
-    for position, name in enumerate(header):
-        field = _KNOWN.get(plain(name))
-        if field is None:
-            if name.strip():
-                ignored.append(name.strip())
-        elif field in columns:
-            first = header[columns[field]].strip()
-            raise InputFileError(
-                f"columns {first!r} and {name.strip()!r} both mean {field}; rename one", path=path, line=line
-            )
-        else:
-            columns[field] = position
-    if NEEDED not in columns:
-        seen = ", ".join(name.strip() for name in header if name.strip())[:200]
-        near = _near(header)
-        raise InputFileError(
-            f"has no subject column such as 'Subject ID'{near}; its columns are: {seen}", path=path, line=line
-        )
-    return columns, ignored
-
-
-def _near(header: Sequence[str]) -> str:
-    known = [plain(name) for name in FIELDS[NEEDED]]
-    close = [name.strip() for name in header if difflib.get_close_matches(plain(name), known, n=1, cutoff=0.75)]
-    return f" (is it {close[0]!r}?)" if close else ""
-
-
-_MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "nan"})
-
-
-def is_missing(cell: str) -> bool:
-    """Whether a cell says that there is no value."""
-    return cell.casefold() in _MISSING
-
-
-def _row(line: int, record: list[str], header: Sequence[str], columns: Mapping[str, int]) -> Row | RowError:
-    extra = [cell for cell in record[len(header) :] if cell.strip()]
-    if extra:
-        message = f"has {len(record)} cells, the header has {len(header)}; is a delimiter or quote wrong?"
-        return RowError(line, header[-1].strip(), message)
-    cells: dict[str, str] = {}
-    for field, position in columns.items():
-        cell = record[position].strip() if position < len(record) else ""
-        if any(ord(c) < 32 and (field.endswith(".label") or c not in "\t\r\n") for c in cell):
-            return RowError(line, header[position].strip(), "holds a control character")
-        if field.endswith(".label"):
-            if cell:
-                cells[field] = cell
-        elif not is_missing(cell):
-            cells[field] = cell
-    return Row(line, cells)
+def _ends_open(lines: list[str], delimiter: str) -> bool:
+    """Whether the file ended inside of quotes, which the csv module forgives unless it is told to be strict."""
+    try:
+        for _ in csv.reader(lines, delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        return "end of data" in str(error)
+    return False

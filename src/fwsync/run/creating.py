@@ -7,6 +7,7 @@ run looks up intents without an outcome first. An upsert is idempotent by natura
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,8 @@ from fwsync import logs
 from fwsync.client import query as q
 from fwsync.client.api import Flywheel, Upserted
 from fwsync.errors import AuthError, ConflictError, FwsyncError, LostAnswerError, RemoteError
-from fwsync.model import Container, Reference
+from fwsync.model import PLURALS, Container, Reference
+from fwsync.run.doubles import Made
 from fwsync.run.journal import Intent, Journal
 from fwsync.run.pool import Handler
 from fwsync.work import NewContainer, Outcome, State, WorkItem
@@ -50,7 +52,8 @@ class Creator:
         self._loading = anyio.Lock()
         self._old: dict[tuple[str, str, str], Intent] | None = None
         self._sent_twice: list[Double] = []
-        self._made: set[str] = set()
+        self.made: dict[str, Made] = {}
+        """What classic creates of this run made, by id: sites may allow doubles of these."""
         self.warnings: list[str] = []
 
     def handlers(self) -> dict[str, Handler]:
@@ -59,6 +62,9 @@ class Creator:
 
     async def create(self, item: WorkItem, parent_ref: str | None) -> Sequence[Outcome]:
         """Create a container and its riders. The first upsert of a run goes alone: it tells whether the site has it."""
+        if (ident := _payload(item).existing_id) is not None:
+            await self._mark(item, ident, tags=True)
+            return [item.outcome("done", ref=ident, request=f"finished {ident}")]
         if not self._probed:
             async with self._probe:
                 if not self._probed:
@@ -103,10 +109,36 @@ class Creator:
         }
         for one in item.everyone():
             new = _payload(one)
-            body[new.level] = {"label": new.label, **new.fields}
+            body[new.level] = {"label": new.label, **new.fields, **({"tags": list(new.tags)} if new.tags else {})}
+        marked = [one for one in item.everyone() if _payload(one).notes]
+        await self._begin(marked)
         found = await self._fw.upsert_hierarchy(payload.project_id, body)
         seconds = time.monotonic() - began
-        return [_settled(one, found.get(_payload(one).level), seconds) for one in item.everyone()]
+        outcomes = [_settled(one, found.get(_payload(one).level), seconds) for one in item.everyone()]
+        for one, outcome in zip(item.everyone(), outcomes, strict=True):
+            if one in marked:
+                if outcome.state == "done" and outcome.ref:
+                    await self._mark(one, outcome.ref, tags=False)
+                else:
+                    self._end(one)
+        return outcomes
+
+    # --- tags and notes -------------------------------------------------------------------------------------------
+
+    async def _begin(self, items: Sequence[WorkItem]) -> None:
+        """Commit that these are about to be created and will then need more requests: a run after a crash must know."""
+        keys = [(_payload(one).project_id, one.key) for one in items]
+        if keys:
+            await self._journal.begin_containers(self._fw.site, keys, self._run)
+
+    async def _mark(self, item: WorkItem, ident: str, *, tags: bool) -> None:
+        """Put tags and notes on a container that was just created; harmless when repeated."""
+        new = _payload(item)
+        await add_marks(self._fw, new.level, ident, new.tags if tags else (), new.notes)
+        self._end(item)
+
+    def _end(self, item: WorkItem) -> None:
+        self._journal.end_container(self._fw.site, _payload(item).project_id, item.key)
 
     # --- classic creates ----------------------------------------------------------------------------------------
 
@@ -116,8 +148,13 @@ class Creator:
         items = item.everyone()
         for position, one in enumerate(items):
             began = time.monotonic()
+            new = _payload(one)
             try:
-                parent, attempts, made = await self._one(_payload(one), parent)
+                if new.tags or new.notes:
+                    await self._begin([one])
+                parent, attempts, made = await self._one(new, parent)
+                if made and (new.tags or new.notes):
+                    await self._mark(one, parent, tags=True)
             except FwsyncError as error:
                 if position == 0 and not isinstance(error, RemoteError):
                     raise
@@ -129,7 +166,12 @@ class Creator:
                 return out
             out.append(
                 one.outcome(
-                    "done" if made else "unchanged", ref=parent, attempts=attempts, seconds=time.monotonic() - began
+                    "done" if made else "unchanged",
+                    ref=parent,
+                    attempts=attempts,
+                    seconds=time.monotonic() - began,
+                    request=f"POST /{PLURALS[new.level]}",
+                    sent=_sent(new) if made else None,
                 )
             )
         return out
@@ -158,7 +200,7 @@ class Creator:
             await self._journal.intend(site, Intent(parent, new.level, new.label, sent_at, self._run))
             try:
                 made = await self._fw.noun(new.level).create(document)
-                self._made.add(made)
+                self.made[made] = Made(new.level, parent, new.label)
                 self._journal.settle(site, *key)
                 return made, attempts, True
             except ConflictError:
@@ -170,7 +212,7 @@ class Creator:
                 return there.id, attempts, attempts > 1
             except LostAnswerError:
                 if (found := await self._look_up(new, parent, sent_at)) is not None:
-                    self._made.add(found)
+                    self.made[found] = Made(new.level, parent, new.label)
                     self._journal.settle(site, *key)
                     return found, attempts, True
                 if attempts >= self._fw.session.settings.tries:
@@ -220,6 +262,8 @@ class Creator:
                     log.info("double deleted", level=double.level, id=extra.id)
                 else:
                     problems.append(f"{double.level} {double.label!r} is there twice ({found[0].id} and {extra.id})")
+                    self.made.pop(found[0].id, None)
+                    self.made.pop(extra.id, None)
         return problems
 
     async def _is_untouched(self, level: str, container: Container) -> bool:
@@ -238,7 +282,38 @@ def _settled(item: WorkItem, found: Upserted | None, seconds: float) -> Outcome:
     # `ignored` after a repeated request: the first one made it, and its answer was lost.
     there = found.result == "ignored" and found.attempts == 1
     state: State = "unchanged" if there else "done"
-    return item.outcome(state, ref=found.id, attempts=found.attempts, seconds=seconds)
+    new = _payload(item)
+    return item.outcome(
+        state,
+        ref=found.id,
+        attempts=found.attempts,
+        seconds=seconds,
+        request="POST /projects/{id}/upsert-hierarchy",
+        sent=None if there or found.result == "updated" else _sent(new),
+    )
+
+
+def _sent(new: NewContainer) -> dict[str, Any]:
+    """What was sent of a container, for `fwsync undo` to compare with."""
+    return {**new.fields, "tags": list(new.tags), "notes": list(new.notes)}
+
+
+async def add_marks(fw: Flywheel, level: str, ident: str, tags: Sequence[str], notes: Sequence[str]) -> None:
+    """Add tags and notes to a container; those that are there already are not added again."""
+    noun = fw.noun(level)
+    for tag in tags:
+        with contextlib.suppress(ConflictError):
+            await noun.add_tag(ident, tag)
+    if not notes:
+        return
+    held = {note.get("text") for note in (await noun.get(ident)).notes or ()}
+    for text in notes:
+        while text not in held:
+            try:
+                await noun.add_note(ident, text)
+                break
+            except LostAnswerError:
+                held = {note.get("text") for note in (await noun.get(ident)).notes or ()}
 
 
 def _payload(item: WorkItem) -> NewContainer:

@@ -1,8 +1,11 @@
 """The journal: what was meant, what was done, and what lies in local trees. SQLite, one writer thread.
 
     runs      id, command, arguments (JSON, no secrets), site, started, ended, verdict, exit_code, host, pid
-    outcomes  run, key, kind, target, state, reason, ref, attempts, seconds, bytes        one row an item
+    outcomes  run, key, kind, target, state, reason, ref, attempts, seconds, bytes, request, line, sent, at
+              one row an item; `sent` is JSON, what a create sent; `at` when it was settled
     intents   site, parent, level, label, sent_at, run          a create that was sent and has no outcome yet
+    begun     site, project, key, run       a container whose create may lack its tags and notes yet
+    written   path, digest                  files that fwsync wrote for people: known as unedited by their SHA-256
     files     root, path, file_id, version, hash, member, size, mtime_ns, state           `present`: what lies there;
               beside it `renaming`: what is about to take its place, until it is known whether it did
     parts     root, path, file_id, version, member, run         partial files that a run left or is writing
@@ -35,21 +38,29 @@ from fwsync.plan.mirroring import Indexed
 from fwsync.work import Outcome, Summary
 
 T = TypeVar("T")
-VERSION = 1
+VERSION = 2
 log = logs.get("run")
 
 _STATEMENTS = (
     """create table if not exists runs (id text primary key, command text, arguments text, site text, started real,
         ended real, verdict text, exit_code integer, host text, pid integer)""",
     """create table if not exists outcomes (run text, key text, kind text, target text, state text, reason text,
-        ref text, attempts integer, seconds real, bytes integer, primary key (run, key)) without rowid""",
+        ref text, attempts integer, seconds real, bytes integer, request text, line integer, sent blob, at real,
+        primary key (run, key)) without rowid""",
     """create table if not exists intents (site text, parent text, level text, label text, sent_at real, run text,
         primary key (site, parent, level, label)) without rowid""",
     """create table if not exists files (root text, path text, file_id text, version integer, hash text, member text,
         size integer, mtime_ns integer, state text, primary key (root, path, state)) without rowid""",
     """create table if not exists parts (root text, path text, file_id text, version integer, member text, run text,
         primary key (root, path)) without rowid""",
+    """create table if not exists begun (site text, project text, key text, run text,
+        primary key (site, project, key)) without rowid""",
+    "create table if not exists written (path text primary key, digest text) without rowid",
 )
+_SINCE_1 = tuple(
+    f"alter table outcomes add column {column}" for column in ("request text", "line integer", "sent blob", "at real")
+)
+"""What brings a journal of version 1 to version 2."""
 
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs"}
@@ -100,11 +111,14 @@ class Journal:
                 f"{self.path}: the journal is damaged ({error}); move it away: a run without it compares anew"
             ) from error
         self._error: sqlite3.Error | None = None
+        self._outcomes: list[tuple[Any, ...]] = []
+        self._flushed = 0.0
         self._thread = threading.Thread(target=self._write_loop, name="fwsync-journal", daemon=True)
         self._thread.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._flush(time.time())
         self._queue.put(None)
         with anyio.CancelScope(shield=True):
             await asyncio.to_thread(self._thread.join)
@@ -126,7 +140,7 @@ class Journal:
         else:
             connection.execute("pragma journal_mode=wal")
         connection.execute("pragma synchronous=normal")
-        for statement in _STATEMENTS:
+        for statement in (*(_SINCE_1 if found == 1 else ()), *_STATEMENTS):
             connection.execute(statement)
         connection.execute(f"pragma user_version={VERSION}")
         return connection
@@ -135,6 +149,7 @@ class Journal:
         """Run `work` in the writer thread and wait until it is committed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        self._flush(time.time())
         self._queue.put((work, loop, future))
         return await future
 
@@ -198,10 +213,18 @@ class Journal:
         return ident
 
     def record(self, run: str, outcome: Outcome) -> None:
-        """Queue an outcome."""
-        o = outcome
+        """Queue an outcome; it is written with others, within a fraction of a second or with whatever comes next."""
+        o, at = outcome, time.time()
+        sent = msgspec.json.encode(o.sent) if o.sent is not None else None
         row = (run, o.key, o.kind, o.target, o.state, o.reason, o.ref, o.attempts, o.seconds, o.bytes)
-        self.post(lambda c: c.execute("insert or replace into outcomes values (?,?,?,?,?,?,?,?,?,?)", row))
+        self._outcomes.append((*row, o.request, o.line, sent, at))
+        if len(self._outcomes) >= 500 or at - self._flushed > 0.2:
+            self._flush(at)
+
+    def _flush(self, at: float) -> None:
+        rows, self._outcomes, self._flushed = self._outcomes, [], at
+        if rows:
+            self._queue.put((lambda c: c.executemany(_ADD_OUTCOME, rows), None, None))
 
     async def end(self, run: str, summary: Summary) -> None:
         """Close a run with its verdict; every outcome of it is committed then."""
@@ -247,6 +270,32 @@ class Journal:
         found = await self.write(lambda c: [Intent(*row) for row in c.execute(query, (site,))])
         return {(intent.parent, intent.level, intent.label): intent for intent in found}
 
+    async def begin_containers(self, site: str, keys: Iterable[tuple[str, str]], run: str) -> None:
+        """Commit that containers, as (project id, key), are about to be created and are then to get tags or notes."""
+        rows = [(site, project, key, run) for project, key in keys]
+        await self.write(lambda c: c.executemany("insert or replace into begun values (?,?,?,?)", rows))
+
+    def end_container(self, site: str, project: str, key: str) -> None:
+        """Queue that a container has everything that it was to get."""
+        where = (site, project, key)
+        self.post(lambda c: c.execute("delete from begun where site=? and project=? and key=?", where))
+
+    async def begun(self, site: str, project: str) -> frozenset[str]:
+        """The keys of containers of a project that a run before began, and may not have finished."""
+        query = "select key from begun where site = ? and project = ?"
+        return await self.write(lambda c: frozenset(row[0] for row in c.execute(query, (site, project))))
+
+    # --- files for people -----------------------------------------------------------------------------------------
+
+    async def wrote(self, path: str, digest: str) -> None:
+        """Commit the digest of a file that was written for a person."""
+        await self.write(lambda c: c.execute("insert or replace into written values (?,?)", (path, digest)))
+
+    async def written(self, path: str) -> str | None:
+        """The digest that a file had when fwsync wrote it, or None."""
+        query = "select digest from written where path = ?"
+        return await self.write(lambda c: next((row[0] for row in c.execute(query, (path,))), None))
+
     # --- the local index ----------------------------------------------------------------------------------------
 
     async def index(self, root: str, state: str = "present") -> dict[str, Indexed]:
@@ -288,6 +337,8 @@ class Journal:
         self.post(lambda c: c.execute("delete from parts where root=? and path=?", (root, path)))
 
 
+_ADD_OUTCOME = "insert or replace into outcomes values (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.AbstractEventLoop | None", "asyncio.Future[Any] | None"]
 
 
@@ -302,7 +353,10 @@ def _run(row: sqlite3.Row) -> RunRecord:
 
 
 def _outcome(row: sqlite3.Row) -> Outcome:
-    return Outcome(**{name: row[name] for name in Outcome.__struct_fields__})
+    fields = {name: row[name] for name in Outcome.__struct_fields__ if row[name] is not None or name == "ref"}
+    if row["sent"] is not None:
+        fields["sent"] = msgspec.json.decode(row["sent"])
+    return Outcome(**fields)
 
 
 def _indexed(row: sqlite3.Row) -> Indexed:
