@@ -265,6 +265,16 @@ class ChangeContainer(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class DeleteContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `delete.subject`, `delete.session` and `delete.acquisition`: a container that a run created as `sent`,
+    and the ids of the files that it put there."""
+
+    level: str
+    id: str
+    sent: dict[str, Any] = msgspec.field(default_factory=dict)
+    files: frozenset[str] = frozenset()
+
+
 class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of `download.file` and `download.member`: one version of one file, or one member inside its zip.
 

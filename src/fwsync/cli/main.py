@@ -12,6 +12,8 @@ import click
 
 COMMANDS = {
     "import": ("importing:import_", "Create subjects, sessions and acquisitions from a CSV."),
+    "plan": ("planning:plan", "Write what an import would do to a file."),
+    "apply": ("planning:apply_", "Carry out a plan file."),
     "mirror": ("mirroring:mirror", "Bring a gear's outputs into a local tree, and keep them in step."),
     "upload": ("transfers:upload", "Attach local files to a container."),
     "download": ("transfers:download", "Bring files of containers into a folder."),
@@ -20,6 +22,7 @@ COMMANDS = {
     "find": ("looking:find", "Find containers by a finder filter."),
     "retry": ("runs:retry", "Try again what a run did not get done."),
     "runs": ("runs:runs", "List past runs, or show one."),
+    "undo": ("undoing:undo", "Delete what an import created, where nobody has touched it since."),
     "login": ("keys:login", "Store an API key for later commands."),
     "whoami": ("keys:whoami", "Show the site, the user, and where the key comes from."),
     "init": ("init:init", "Write a commented fwsync.toml into this folder."),

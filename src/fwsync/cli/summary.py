@@ -15,6 +15,12 @@ _NAMES = {
     "create.subject": "subjects",
     "create.session": "sessions",
     "create.acquisition": "acquisitions",
+    "update.subject": "subjects",
+    "update.session": "sessions",
+    "update.acquisition": "acquisitions",
+    "delete.subject": "subjects",
+    "delete.session": "sessions",
+    "delete.acquisition": "acquisitions",
     "download.file": "files",
     "download.member": "zip members",
     "upload.file": "files",
@@ -22,7 +28,7 @@ _NAMES = {
     "zip": "zip archives",
     "double": "doubles",
 }
-_DONE = {"create": "created", "download": "downloaded", "upload": "uploaded"}
+_DONE = {"create": "created", "update": "updated", "delete": "deleted", "download": "downloaded", "upload": "uploaded"}
 MOST_REASONS = 10
 MOST_TARGETS = 3
 
@@ -44,7 +50,7 @@ def lines(summary: Summary) -> list[str]:
     if "rows" in summary.facts:
         rejected = summary.by_kind.get("row", Counter())["rejected"]
         out.append(f"{'rows':<14} {summary.facts['rows']:,} read, {rejected:,} rejected")
-    kinds = dict.fromkeys([*summary.by_kind, *summary.would])
+    kinds = sorted({*summary.by_kind, *summary.would}, key=_rank)
     out += [f"{_NAMES.get(kind, kind):<14} {_counts(kind, summary)}" for kind in kinds if kind != "row"]
     out += _reasons(summary)
     if not summary.dry_run:
@@ -56,6 +62,12 @@ def lines(summary: Summary) -> list[str]:
         if not summary.ok and summary.run:
             out.append(f"{'again':<14} fwsync retry {summary.run}")
     return out
+
+
+def _rank(kind: str) -> tuple[int, str]:
+    """Kinds in the order in which people think of them: from the top of the hierarchy down."""
+    known = list(_NAMES)
+    return (known.index(kind) if kind in known else len(known), kind)
 
 
 def _counts(kind: str, summary: Summary) -> str:

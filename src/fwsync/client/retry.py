@@ -61,15 +61,18 @@ def retry_after(header: str | None, now: float) -> float | None:
     return min(max(seconds, 0.0), 3600.0)
 
 
+_NEVER = float("-inf")
+
+
 class AdaptiveLimiter:
-    """Bounds what is in flight: shrinks by half on 429, 503 and time-outs, at most once a second, and grows back by
-    one slot for every full round of successes."""
+    """Bounds what is in flight: doubles with every full round of successes until the site first asks to slow down;
+    shrinks by half on 429, 503 and time-outs, at most once a second, and from then on grows back by one slot a round."""
 
     def __init__(self, start: int, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = float(min(start, most))
         self._most = most
         self._clock = clock
-        self._last_cut = float("-inf")
+        self._last_cut = _NEVER
         self._slots: anyio.CapacityLimiter | None = None
 
     @property
@@ -92,7 +95,8 @@ class AdaptiveLimiter:
     def went_well(self) -> None:
         """One success."""
         if self._limit < self._most:
-            self._set(min(self._limit + 1.0 / self._limit, float(self._most)))
+            step = 1.0 if self._last_cut == _NEVER else 1.0 / self._limit
+            self._set(min(self._limit + step, float(self._most)))
 
     def too_much(self) -> None:
         """The site asked to slow down, or timed out."""

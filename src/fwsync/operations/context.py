@@ -14,7 +14,7 @@ from fwsync.errors import FwsyncError, NotAsAskedError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.run.journal import Journal
 from fwsync.run.pool import DryRun, Handler, LocalPool
-from fwsync.work import Entry, Outcome, Plan, Summary, WorkItem
+from fwsync.work import ChangeContainer, Entry, Outcome, Plan, Summary, WorkItem
 
 
 class Context(msgspec.Struct):
@@ -89,21 +89,37 @@ async def guarded(run: Run, work: Callable[[], Any]) -> Summary:
     return await run.end()
 
 
-async def dry_run(context: Context, job: str, plan: Plan) -> Summary:
-    """What a plan would do: each item as a line, and the counts. Nothing is written, not even a run."""
+async def dry_run(context: Context, job: str, plan: Plan, *, quiet: bool = False) -> Summary:
+    """What a plan would do: each item as a line (unless `quiet`), and the counts. Nothing is written, not even a
+    run."""
     summary = Summary(job=job, dry_run=True, complete=plan.complete)
     summary.warnings += plan.warnings
     context.reporter.planned(plan.items, plan.bytes)
 
     def show(item: WorkItem) -> None:
-        verb = item.kind.split(".")[0]
-        context.reporter.line(f"would {verb} {item.target}")
+        if not quiet:
+            context.reporter.line(f"would {item.kind.split('.')[0]} {item.target}{_told(item)}")
         summary.would[item.kind] += 1
 
-    await DryRun(show).run(plan, summary.add)
+    def settled(outcome: Outcome) -> None:
+        summary.add(outcome)
+        if not quiet and outcome.state in ("skipped", "failed"):
+            context.reporter.line(f"would leave {outcome.target}: {outcome.reason}")
+
+    await DryRun(show).run(plan, settled)
     fw = context.fw
     summary.requests, summary.writes, summary.retries = fw.requests, fw.writes, fw.retries
     return summary
+
+
+def _told(item: WorkItem) -> str:
+    """What an item would send, for a person."""
+    payload = item.payload
+    if isinstance(payload, ChangeContainer):
+        fields = {**payload.fields, **{f"info.{key}": value for key, value in payload.info.items()}}
+        added = [f"+{text}" for text in (*payload.tags, *payload.notes)]
+        return ": " + ", ".join([*(f"{name} > {value}" for name, value in fields.items()), *added])
+    return ""
 
 
 def narrowed(plan: Plan, only: frozenset[str] | None) -> Plan:

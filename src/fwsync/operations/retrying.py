@@ -11,8 +11,10 @@ from fwsync.errors import UsageError
 from fwsync.operations.context import Context
 from fwsync.operations.importing import import_csv
 from fwsync.operations.mirroring import mirror
+from fwsync.operations.planning import apply_plan
 from fwsync.operations.projects import near
 from fwsync.operations.transfers import download, upload
+from fwsync.operations.undoing import undo
 from fwsync.work import Summary
 
 TRIED_AGAIN = ("failed", "stopped", "skipped", "rejected")
@@ -45,7 +47,11 @@ async def retry(context: Context, run: str) -> Summary:
         case "import" if arguments["source"] == "-":
             raise UsageError(f"run {run}: read standard input, which is gone; import the file by its name")
         case "import":
-            return await import_csv(again, arguments["source"])
+            return await import_csv(again, arguments["source"], limit=arguments.get("limit"))
+        case "apply":
+            return await apply_plan(again, arguments["plan"])
+        case "undo":
+            return await undo(again, arguments["run"], confirm=lambda *_: True)
         case "mirror":
             return await mirror(again)
         case "upload":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from typing import Literal
 
 import msgspec
@@ -121,7 +122,8 @@ def _near(path: str) -> str:
 
 def plain(name: str) -> str:
     """A header for comparison: no case, no blanks, no punctuation that people vary."""
-    return _VARIED.sub("", name).casefold()
+    # macOS writes accents as characters of their own.
+    return _VARIED.sub("", unicodedata.normalize("NFC", name)).casefold()
 
 
 _VARIED = re.compile("[\\s_.\\-()\\[\\]/:#\u200b\u00ad'’]+")
@@ -146,9 +148,12 @@ SPELLINGS: tuple[Spelling, ...] = (
             "ID paciente", "paciente",
             "sujeto", "ID sujeto", "ID paziente", "paziente", "soggetto", "ID soggetto", "Patiëntnummer",
             "proefpersoon",
-            "deelnemer", "ID do paciente", "sujeito",
+            "deelnemer", "ID do paciente", "sujeito", "Patienten-Nr.", "Pat.-ID", "Pat.-Nr.", "Patientencode",
+            "code patient", "N° patient", "código paciente", "código del paciente", "codice paziente",
+            "código do paciente", "patiënt", "patiënt ID", "patiëntcode",
         ),
-        ("sub", "label", "ID", "code", "MRN", "identifier", "Kennung", "Kürzel", "identifiant", "código", "codice"),
+        ("sub", "label", "ID", "code", "MRN", "identifier", "Kennung", "Kürzel", "identifiant", "código", "codice",
+         "record ID", "Pseudonym", "identificador", "identificativo", "NHC"),
     ),
     Spelling(
         "subject.firstname",
@@ -188,13 +193,14 @@ SPELLINGS: tuple[Spelling, ...] = (
     Spelling(
         "session.weight",
         ("weight", "weight kg", "body weight", "body weight kg", "patient weight", "patient's weight", "Gewicht",
-         "Gewicht kg", "Körpergewicht", "poids", "poids kg", "peso", "peso kg",),
+         "Gewicht kg", "Körpergewicht", "poids", "poids kg", "peso", "peso kg"),
     ),
     Spelling("session.operator", ("operator", "operator name", "operators name", "technician", "technologist", "MTRA")),
     Spelling(
         "session.label",
         ("session", "session ID", "session label", "session name", "ses", "ses ID", "visit", "visit ID", "visit name",
-         "timepoint", "time point", "Sitzung", "Besuch", "Visite", "séance", "sesión", "sessione", "sessie", "visita"),
+         "timepoint", "time point", "Sitzung", "Besuch", "Visite", "séance", "sesión", "sessione", "sessie", "visita",
+         "redcap event name"),
         ("study description", "study ID", "exam", "event name"),
     ),
     Spelling("session.timestamp", ("session timestamp", "session datetime", "study datetime", "visit datetime")),
@@ -203,8 +209,8 @@ SPELLINGS: tuple[Spelling, ...] = (
     Spelling(
         "acquisition.label",
         ("acquisition", "acquisition ID", "acquisition label", "acquisition name", "series description", "scan name",
-         "scan ID", "scan label", "sequence name", "Serienbeschreibung"),
-        ("scan", "series", "protocol name", "sequence"),
+         "scan ID", "scan label", "Serienbeschreibung"),
+        ("scan", "series", "protocol name", "sequence", "sequence name"),
     ),
     Spelling(
         "acquisition.timestamp",
@@ -214,18 +220,21 @@ SPELLINGS: tuple[Spelling, ...] = (
     ),
     Spelling(
         "acquisition.date",
-        ("scan date", "date of scan", "scanning date", "acquisition date", "series date", "MRI date", "date of MRI",
+        ("scan date", "date of scan", "scanning date", "acquisition date", "MRI date", "date of MRI",
          "imaging date", "Scandatum", "Scan-Datum", "Untersuchungsdatum", "Aufnahmedatum", "Messdatum", "MRT-Datum",
          "date du scan", "date d'examen", "date de l'examen", "date IRM", "fecha de escaneo", "fecha del escáner",
          "fecha de adquisición", "fecha de estudio", "data scansione", "data della scansione", "data esame",
-         "datum scan", "data do exame"),
-        ("date", "Datum", "fecha"),
+         "datum scan", "data do exame",
+         "fecha del estudio", "fecha de la exploración", "data dell'esame", "onderzoeksdatum", "date d'acquisition"),
+        ("date", "Datum", "fecha", "data", "series date"),
     ),
     Spelling(
         "acquisition.time",
-        ("time of scan", "scan time", "acquisition time", "series time", "time of acquisition", "Scanzeit", "Scan-Zeit",
-         "Untersuchungszeit", "Aufnahmezeit", "heure du scan", "heure d'examen", "hora de escaneo", "ora scansione"),
-        ("time", "Uhrzeit", "Zeit", "heure", "hora", "ora", "tijd"),
+        ("time of scan", "scan time", "acquisition time", "time of acquisition", "Scanzeit", "Scan-Zeit",
+         "Untersuchungszeit", "Aufnahmezeit", "heure du scan", "heure d'examen", "heure de l'examen",
+         "heure d'acquisition", "hora de escaneo", "hora del estudio", "hora de la exploración", "hora do exame",
+         "ora scansione", "ora esame", "ora dell'esame", "scantijd"),
+        ("time", "Uhrzeit", "Zeit", "heure", "hora", "ora", "tijd", "series time"),
     ),
     Spelling("timezone", ("timezone", "time zone", "tz", "Zeitzone", "fuseau horaire", "zona horaria", "fuso orario")),
 )  # fmt: skip

@@ -6,8 +6,9 @@ are, so that a million rows need no memory in proportion.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -82,25 +83,26 @@ class Planner:
         for error in self._rejected():
             yield rejection(error)
         site = _Site(self._held(), self._options.project_id)
-        labels: list[str] = []
+        path = _Path(self._options.project_path)
         fresh: list[WorkItem] = []  # a new container and the first ones below it, which one request may settle
         files: list[Entry] = []
         for one in self._wanted():
-            del labels[one.depth :]
-            labels.append(one.label)
-            found = site.find(tuple(labels))
+            place = path.enter(one.depth, one.label)
+            found = site.find(place.labels)
             if found is None:
-                item = self._new(one, labels, site.parent_of(one.depth))
+                item = self._new(one, place, site.parent_of(one.depth))
                 if not fresh or files or item.parent != fresh[-1].key:
                     yield from _chain(fresh, files)
                     fresh = []
                 fresh.append(item)
-                files = self._files(one, labels, None, item.key)
-                self._note_new(one, item)
+                files = self._files(one, place, None) if "files" in one.fields else []
+                self._note_new(one, place)
             else:
                 yield from _chain(fresh, files)
                 fresh, files = [], []
-                yield from self._there(one, labels, found)
+                yield self._there(one, place, found)
+                if "files" in one.fields:
+                    yield from self._files(one, place, found)
         yield from _chain(fresh, files)
         if site.doubles:
             self._doubles, self._examples["doubles"] = site.doubles, site.example
@@ -122,80 +124,67 @@ class Planner:
             out.append(f"the site has changed since the plan was made: {self._moved:,} containers (e.g. {example})")
         return out
 
-    def _note_new(self, one: Wanted, item: WorkItem) -> None:
-        self._verdict(one, item, CREATE)
+    def _note_new(self, one: Wanted, place: _Place) -> None:
+        self._verdict(one, place, CREATE)
         if one.depth == 0 and one.label.isdigit() and (like := self._padded(one.label)) is not None:
             self._stripped += 1
             self._examples.setdefault("stripped", f"{one.label!r} beside {like!r}")
 
-    def _verdict(self, one: Wanted, item: WorkItem, now: str) -> bool:
+    def _verdict(self, one: Wanted, place: _Place, now: str) -> bool:
         """Tell what a container is; whether a plan file said something else of it."""
         self._on_verdict(one, now)
         if not one.was or one.was == now:
             return False
         self._moved += 1
-        self._examples.setdefault("moved", f"{item.target} was {one.was!r}, is {now!r}")
+        self._examples.setdefault("moved", f"{place.target} was {one.was!r}, is {now!r}")
         return True
 
-    def _new(self, one: Wanted, labels: list[str], parent_id: str | None) -> WorkItem:
-        above = tuple(labels[:-1])
+    def _new(self, one: Wanted, place: _Place, parent_id: str | None, existing_id: str | None = None) -> WorkItem:
         options = self._options
-        fields, tags, notes = sendable(one.fields)
+        fields, tags, notes = sendable(one.fields) if one.fields else ({}, (), ())
         return WorkItem(
-            kind=f"create.{LEVELS[one.depth]}",
-            key=key_of(labels),
-            target="/".join((options.project_path, *labels)),
+            kind=_CREATES[one.depth],
+            key=place.key,
+            target=place.target,
             payload=NewContainer(
                 level=LEVELS[one.depth],
                 label=one.label,
                 project_id=options.project_id,
                 fields=fields,
                 parent_id=parent_id,
-                lineage=above,
+                lineage=place.labels[:-1],
                 tags=_with(tags, options.tag),
                 notes=_with(notes, options.note),
+                existing_id=existing_id,
             ),
-            parent=key_of(above) if above and parent_id is None else None,
+            parent=place.above if parent_id is None else None,
             line=one.line,
         )
 
-    def _there(self, one: Wanted, labels: list[str], found: Held) -> Iterator[Entry]:
+    def _there(self, one: Wanted, place: _Place, found: Held) -> Entry:
         """A container that exists: finished, equal, changed, or left as it is."""
-        key = key_of(labels)
-        item = self._new(one, labels, found.parent_id)
-        if key in self._begun:
-            yield msgspec.structs.replace(item, payload=msgspec.structs.replace(item.payload, existing_id=found.id))
-        else:
-            values = one.fields
-            if LEAST_OF_AGES in values:
-                values = _with_age(values)
-            changes = differences(values, found.values)
-            now = f"{DIFFERS}: {', '.join(map(str, changes))}" if changes else EQUAL
-            moved = self._verdict(one, item, now)
-            yield self._settled(item, found, changes, moved=moved)
-        yield from self._files(one, labels, found, key)
-
-    def _settled(self, item: WorkItem, found: Held, changes: list[Change], *, moved: bool) -> Entry:
+        if place.key in self._begun:
+            return self._new(one, place, found.parent_id, found.id)
+        values = _with_age(one.fields) if LEAST_OF_AGES in one.fields else one.fields
+        changes = differences(values, found.values)
+        now = f"{DIFFERS}: {', '.join(map(str, changes))}" if changes else EQUAL
+        moved = self._verdict(one, place, now)
         if not changes:
-            return settled(item, "unchanged", found.id)
+            return _settled(one, place, found, "unchanged")
         reason = f"{EXISTS_OTHERWISE}: {', '.join(map(str, changes))}"
         match self._options.on_conflict:
             case "error":
-                return settled(item, "failed", found.id, reason)
+                return _settled(one, place, found, "failed", reason)
             case "skip":
-                return settled(item, "skipped", found.id, reason)
+                return _settled(one, place, found, "skipped", reason)
         if moved:
             # A plan that someone has read is carried out as it was read, or not at all.
-            return settled(item, "failed", found.id, f"changed since the plan was made, plan again: {reason}")
-        return WorkItem(
-            kind=item.kind.replace("create", "update"),
-            key=item.key,
-            target=item.target,
-            payload=change_of(item.payload.level, found.id, changes),
-            line=item.line,
-        )
+            return _settled(one, place, found, "failed", f"changed since the plan was made, plan again: {reason}")
+        level = LEVELS[one.depth]
+        change = change_of(level, found.id, changes)
+        return WorkItem(kind=f"update.{level}", key=place.key, target=place.target, payload=change, line=one.line)
 
-    def _files(self, one: Wanted, labels: list[str], found: Held | None, above: str) -> list[Entry]:
+    def _files(self, one: Wanted, place: _Place, found: Held | None) -> list[Entry]:
         out: list[Entry] = []
         there = found.values.get("files") or {} if found else {}
         for file in one.fields.get("files", ()):
@@ -204,8 +193,8 @@ class Planner:
             out.append(
                 WorkItem(
                     kind="upload.file",
-                    key=f"{above}:file:{quote(file['name'], safe=' ')}",
-                    target="/".join((self._options.project_path, *labels, file["name"])),
+                    key=f"{place.key}:file:{quote(file['name'], safe=' ')}",
+                    target=f"{place.target}/{file['name']}",
                     payload=SendFile(
                         container_type=LEVELS[one.depth],
                         container_id=found.id if found else "",
@@ -219,7 +208,7 @@ class Planner:
                         held_id=file_id,
                         on_conflict=self._options.on_conflict,
                     ),
-                    parent=None if found else above,
+                    parent=None if found else place.key,
                     bytes=file["size"],
                     line=one.line,
                 )
@@ -232,6 +221,37 @@ def _chain(fresh: list[WorkItem], files: list[Entry]) -> Iterator[Entry]:
     if fresh:
         yield msgspec.structs.replace(fresh[0], riders=tuple(fresh[1:])) if len(fresh) > 1 else fresh[0]
         yield from files
+
+
+class _Place(NamedTuple):
+    """Where a container is: its labels from the subject down, its key, its parent's key, and its path for people."""
+
+    labels: tuple[str, ...]
+    key: str
+    above: str | None
+    target: str
+
+
+class _Path:
+    """The way down to where the plan is."""
+
+    def __init__(self, project_path: str) -> None:
+        self._places = [_Place((), "", None, project_path)]
+
+    def enter(self, depth: int, label: str) -> _Place:
+        """Go to a container below the one of the next lesser depth that was entered last."""
+        del self._places[depth + 1 :]
+        above = self._places[depth]
+        # The key is the same in every run, and unambiguous for any labels.
+        quoted = label if _SAFE.match(label) else quote(label, safe=" ")
+        tail = f"{above.key.partition(':')[2]}/{quoted}" if depth else quoted
+        place = _Place((*above.labels, label), f"{LEVELS[depth]}:{tail}", above.key or None, f"{above.target}/{label}")
+        self._places.append(place)
+        return place
+
+
+_SAFE = re.compile(r"[A-Za-z0-9_. ~-]+\Z")
+_CREATES = tuple(f"create.{level}" for level in LEVELS)
 
 
 class _Site:
@@ -276,15 +296,18 @@ def rejection(error: RowError) -> Outcome:
     )
 
 
-def settled(item: WorkItem, state: State, ref: str, reason: str = "") -> Outcome:
+def _settled(one: Wanted, place: _Place, found: Held, state: State, reason: str = "") -> Outcome:
     """The outcome of a container that needs nothing done."""
-    return item.outcome(state, ref=ref, reason=reason, attempts=0)
-
-
-def key_of(labels: Iterable[str]) -> str:
-    """The key of a container's item: the same in every run, unambiguous for any labels."""
-    quoted = [label if label.isalnum() and label.isascii() else quote(label, safe=" ") for label in labels]
-    return f"{LEVELS[len(quoted) - 1]}:{'/'.join(quoted)}"
+    return Outcome(
+        key=place.key,
+        kind=_CREATES[one.depth],
+        state=state,
+        target=place.target,
+        reason=reason,
+        ref=found.id,
+        attempts=0,
+        line=one.line,
+    )
 
 
 def _with_age(values: Values) -> Values:

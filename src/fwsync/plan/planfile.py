@@ -23,6 +23,8 @@ from fwsync.plan.wanted import Wanted
 
 VERSION = 1
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 class Head(msgspec.Struct, kw_only=True):
     """The first line: the site and project that the plan is for, and how to settle conflicts."""
@@ -81,7 +83,7 @@ def read_head(file: BinaryIO, path: str) -> Head:
     line = file.readline()
     try:
         head = msgspec.json.decode(line, type=Head)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except _UNREADABLE as error:
         raise InputFileError("is no plan of fwsync; make one by fwsync plan import", path=path, line=1) from error
     if head.fwsync_plan != VERSION:
         raise InputFileError("was made by another version of fwsync; plan again", path=path, line=1)
@@ -116,7 +118,7 @@ def _read(line: bytes, path: str, number: int) -> _Container | _Wrong | _End:
     kind: Any = _Wrong if line.startswith(b'{"wrong"') else _End if line.startswith(b'{"end"') else _Container
     try:
         found: _Container | _Wrong | _End = msgspec.json.decode(line, type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except _UNREADABLE as error:
         raise InputFileError(f"is no line of a plan ({error})", path=path, line=number) from error
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 
@@ -49,8 +50,12 @@ class RowTimes:
         self._site_at = _site_column(columns, options) if options.reading.site_zones else None
         births = [(at, f) for at, f in columns.fields if f.name == "date_of_birth"]
         self._birth_at = births[0][0] if births else None
+        # A zone that is the same for all rows lets days and times of day be remembered, see `_Composed`.
+        told_by_row = self._zone_at is not None or self._site_at is not None
+        self._composed = {} if told_by_row else {depth: _Composed() for depth, at in self._levels if len(at) == 1}
         self._birth_sent = bool(births and births[0][1].level)
-        self._ages = (columns.depth > 1 and columns.position("session", "age") is None) or columns.depth > 1
+        # The table of an export tells every age: where its column is empty, there is none to work out.
+        self._ages = all(columns.header[at].strip() != "session.age:seconds" for at, _ in columns.fields)
         if options.reading.zone:
             try:
                 timestamps.zone_named(options.reading.zone)
@@ -61,13 +66,27 @@ class RowTimes:
         """Add times (and an age) to `fields`."""
         days: list[date] = []
         for depth, at in self._levels:
-            if depth < len(fields):
-                self._level(line, cells, at, fields[depth], days, noticed)
+            if depth >= len(fields):
+                continue
+            composed = self._composed.get(depth)
+            known = composed.find(cells[at["timestamp"]]) if composed is not None and "timestamp" in at else None
+            if known is None:
+                self._level(line, cells, at, fields[depth], days, noticed, composed)
+            else:
+                fields[depth]["timestamp"], fields[depth]["timezone"], day = known
+                days.append(day)
         if self._birth_at is not None:
             self._birth(line, cells, fields, days, noticed)
 
     def _level(
-        self, line: int, cells: Sequence[str], at: Mapping[str, int], into: Values, days: list[date], noticed: Noticed
+        self,
+        line: int,
+        cells: Sequence[str],
+        at: Mapping[str, int],
+        into: Values,
+        days: list[date],
+        noticed: Noticed,
+        composed: _Composed | None,
     ) -> None:
         named = self._cell(cells, at.get("timezone"))
         if named:
@@ -92,8 +111,11 @@ class RowTimes:
         if not moment.has_time:
             noticed.see(f"dates without a time of day count as midnight in {stamp.zone}", line)
         days.append(moment.value.date())
-        if self._now is not None and datetime.fromisoformat(stamp.text) > self._now:
+        late = self._now is not None and moment.value.year >= self._now.year
+        if late and self._now is not None and datetime.fromisoformat(stamp.text) > self._now:
             noticed.see("times in the future", line)
+        if composed is not None and not late and "timestamp" in at:
+            composed.learn(cells[at["timestamp"]], moment, stamp)
 
     def _moment(self, cells: Sequence[str], at: Mapping[str, int]) -> dates.Moment | None:
         """The timestamp's cell, or a date and a time put together."""
@@ -171,7 +193,7 @@ class RowTimes:
             fields[0]["date_of_birth"] = born.isoformat()
         if self._now is not None and born > self._now.astimezone(timezone(timedelta(hours=14))).date():
             raise CellError(at, f"{cell!r} is a date of birth in the future")
-        if not days or len(fields) < 2:
+        if not days or len(fields) < 2 or not self._ages:
             return
         day = min(days)
         if day < born:
@@ -188,3 +210,34 @@ class RowTimes:
 def _site_column(columns: Columns, options: RowOptions) -> int | None:
     wanted = plain(options.site_column)
     return next((at for at, name in enumerate(columns.header) if plain(name) == wanted), None)
+
+
+class _Composed:
+    """Remembers days and times of day by how they are written: most columns repeat both, and a timestamp is then put
+    together from two texts. Only for one zone, and only days whose offset does not change."""
+
+    _DAY = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}\Z", re.ASCII)
+    _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?\Z", re.ASCII)
+    _MOST = 100_000
+
+    def __init__(self) -> None:
+        self._days: dict[str, tuple[str, str, date]] = {}
+        self._clocks: dict[str, str] = {}
+        self._zone = ""
+
+    def find(self, cell: str) -> tuple[str, str, date] | None:
+        """The timestamp's text, its zone and its day, if both parts are known."""
+        day, _, clock = cell.partition("T" if "T" in cell else " ")
+        known, time = self._days.get(day), self._clocks.get(clock)
+        return None if known is None or time is None else (f"{known[0]}T{time}{known[1]}", self._zone, known[2])
+
+    def learn(self, cell: str, moment: dates.Moment, stamp: timestamps.Stamp) -> None:
+        """Remember the parts of a cell that was read."""
+        day, _, clock = cell.partition("T" if "T" in cell else " ")
+        if not (self._DAY.match(day) and self._CLOCK.match(clock)) or moment.value.tzinfo or not stamp.zone:
+            return
+        offset = timestamps.offset_of_day(stamp.zone, moment.value.date())
+        if offset is not None and len(self._days) < self._MOST:
+            self._zone = stamp.zone
+            self._days[day] = (moment.value.date().isoformat(), offset, moment.value.date())
+            self._clocks[clock] = moment.value.time().isoformat()

@@ -24,6 +24,10 @@ MOST_CELL = 1_000_000
 """Characters of a cell beyond which its row is refused: no field of the platform is meant for more."""
 
 
+FAILED_FORMULAS = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"})
+"""What Excel writes where a formula failed; `#N/A` is left out, as people mean it."""
+
+
 class RowReader:
     """Reads the records of one table."""
 
@@ -40,6 +44,8 @@ class RowReader:
         self._find_files = find_files
         self.noticed = Noticed()
         self._width = len(columns.header)
+        self._exact = {at for at, field in columns.fields if field.type == "str"}
+        self._used = {at for at, _ in columns.fields} | {at for t in columns.labels if t for at in t.columns()}
         self._labels = self._label_readers()
         self._plain: list[tuple[int, int, str, Callable[[str], Any], Callable[[str], bool], bool]] = []
         for at, field in columns.fields:
@@ -62,6 +68,8 @@ class RowReader:
         joined = "".join(cells)
         if (not joined.isprintable() or len(joined) > MOST_CELL) and (wrong := self._unusable(line, cells)):
             return wrong
+        if "#" in joined and (wrong := self._failed_formula(line, cells)):
+            return wrong
         if "'" in joined:
             cells = list(map(unescaped, cells))
         try:
@@ -83,7 +91,7 @@ class RowReader:
             if not found:
                 break
             labels.append(found)
-        fields: tuple[Values, ...] = tuple({} for _ in labels)
+        fields: tuple[Values, ...] = tuple([{} for _ in labels])
         for at, level, key, convert, missing, exact in self._plain:
             cell = cells[at] if exact else stripped[at]
             if missing(cell):
@@ -108,14 +116,21 @@ class RowReader:
     def _unusable(self, line: int, cells: list[str]) -> RowError | None:
         labels = {at for at, field in self._columns.fields if field.name == "label"}
         labels |= {at for template in self._columns.labels if template for at in template.columns()}
+        exact = {at for at, field in self._columns.fields if field.type == "str"}
         for at, cell in enumerate(cells):
             if len(cell) > MOST_CELL:
                 return RowError(
                     line, self._columns.name(at), f"has {len(cell):,} characters; at most {MOST_CELL:,} are taken"
                 )
             pattern = _CONTROL_IN_LABEL if at in labels else _CONTROL
-            if found := pattern.search(cell.strip()):
+            if found := pattern.search(cell if at in self._exact else cell.strip()):
                 return RowError(line, self._columns.name(at), f"holds a control character ({found.group()!r})")
+        return None
+
+    def _failed_formula(self, line: int, cells: list[str]) -> RowError | None:
+        for at, cell in enumerate(cells):
+            if at in self._used and cell.strip() in FAILED_FORMULAS:
+                return RowError(line, self._columns.name(at), f"holds {cell.strip()}: a formula failed there")
         return None
 
     # --- readers, made once ---------------------------------------------------------------------------------------
@@ -154,11 +169,14 @@ class RowReader:
         return str if is_text(field) else None
 
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_CONTROL_IN_LABEL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Surrogates by themselves are no characters: some encodings decode to them, and no request can carry them.
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+CONTROL_IN_LABEL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def _missing(field: Field) -> Callable[[str], bool]:
+    if field.name == "info" and field.type == "json":
+        return lambda cell: cell != "null" and values.is_missing_text(cell)  # null is a value there
     in_text = is_text(field) or field.name in ("tags", "notes", "info")
     return values.is_missing_text if in_text else values.is_missing
 
@@ -168,6 +186,9 @@ LabelReader = Callable[[Sequence[str], Sequence[str]], str]
 
 def _from_template(template: Template, level: str) -> LabelReader:
     columns = template.columns()
+    if template.is_fixed:
+        fixed = template.fill([])
+        return lambda _stripped, _cells: fixed
 
     def label(stripped: Sequence[str], _cells: Sequence[str]) -> str:
         for at in columns:

@@ -30,7 +30,7 @@ _BINARY = (
     (b"\x1f\x8b", "gzip-compressed"),
     (b"%PDF", "a PDF"),
     (b"\x89PNG", "a PNG picture"),
-    (b"PK", "a damaged Excel workbook, or a zip archive"),
+    (b"PK\x03\x04", "a damaged Excel workbook, or a zip archive"),
 )
 
 
@@ -127,8 +127,8 @@ def _first_bad_byte(file: BinaryIO, encoding: str) -> int | None:
 
 def _prove(file: BinaryIO, path: str, encoding: str, known: str = "") -> None:
     try:
+        "".encode(encoding)  # refuses what is no encoding of text, such as zlib
         bad = _first_bad_byte(file, encoding)
-        "".encode(encoding)
     except (LookupError, UnicodeError):
         raise InputFileError(f"unknown encoding {encoding!r}; try utf-8, cp1252 or latin-1", path=path) from None
     if bad is None:
@@ -171,7 +171,7 @@ def _dialect(text: io.TextIOWrapper, given: str) -> tuple[str, int]:
     text.seek(start)
     if given:
         return {"tab": "\t", "\\t": "\t"}.get(given, given[:1]), skipped
-    if named:
+    if named and named.group(1) != '"':
         return named.group(1), skipped
     return max(_DELIMITERS, key=lambda char: _fits(first, char)), skipped
 
@@ -209,23 +209,29 @@ def _records(text: io.TextIOWrapper, path: str, delimiter: str, skipped: int) ->
             raise InputFileError(f"is not valid CSV: {error}{_QUOTE}", path=path, line=begin) from error
         if record is None:
             break
+        if len(held) > 1 and (wrong := _wrong_quote(held, delimiter)):
+            raise InputFileError(f"{wrong}{_QUOTE}", path=path, line=begin)
         if any(record) and any(map(str.strip, record)):
             yield begin, record
         last[:] = held
         held.clear()
         last_begin, begin = begin, reader.line_num + skipped + 1
-    if last and _ends_open(last, delimiter):
-        raise InputFileError(f"has a cell that begins here and never ends{_QUOTE}", path=path, line=last_begin)
+    if last and _wrong_quote(last, delimiter) == _OPEN:
+        raise InputFileError(f"{_OPEN}{_QUOTE}", path=path, line=last_begin)
 
 
+_OPEN = "has a cell that begins here and never ends"
 _QUOTE = "; a quote is left open, or the delimiter is wrong"
 
 
-def _ends_open(lines: list[str], delimiter: str) -> bool:
-    """Whether the file ended inside of quotes, which the csv module forgives unless it is told to be strict."""
+def _wrong_quote(lines: list[str], delimiter: str) -> str:
+    """What is wrong with the quotes of a record, which the csv module forgives unless it is told to be strict.
+
+    One that is left open ends at the next quote of the file, some lines below: what lies between would be one cell.
+    """
     try:
         for _ in csv.reader(lines, delimiter=delimiter, strict=True):
             pass
     except csv.Error as error:
-        return "end of data" in str(error)
-    return False
+        return _OPEN if "end of data" in str(error) else "has a cell that begins here and ends in the midst of another"
+    return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
 
 import msgspec
@@ -108,6 +108,12 @@ def localized(local: datetime, zone: BaseTzInfo, dst: Sequence[str] = ()) -> dat
             f"{zone.zone} had no standard time at {local:%Y-%m-%d %H:%M}; correct the date, or give the time its offset"
         )
     return found.replace(tzinfo=offset)
+
+
+def offset_of_day(zone: str, day: date) -> str | None:
+    """The offset of a zone, such as `+02:00`, if it is one and the same over a whole day; else None."""
+    offset = _offset(zone_named(zone), day.toordinal())
+    return None if offset is None else datetime.combine(day, time(), tzinfo=offset).isoformat()[19:]
 
 
 @lru_cache(maxsize=65536)

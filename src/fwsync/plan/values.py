@@ -31,9 +31,9 @@ def is_missing_text(cell: str) -> bool:
 # --- sex ----------------------------------------------------------------------------------------------------------
 
 _SEXES = {
-    **dict.fromkeys(("m", "male", "man", "männlich", "mann", "masculin", "homme", "masculino", "hombre", "varón",
+    **dict.fromkeys(("m", "male", "man", "männlich", "mann", "maennlich", "masculin", "homme", "masculino", "hombre", "varón", "varon",
                      "maschio", "maschile", "mannelijk", "homem"), "male"),
-    **dict.fromkeys(("f", "female", "woman", "w", "weiblich", "frau", "féminin", "femme", "femenino", "mujer",
+    **dict.fromkeys(("f", "female", "woman", "w", "weiblich", "frau", "féminin", "feminin", "femme", "femenino", "mujer",
                      "feminino", "femmina", "femminile", "vrouw", "vrouwelijk", "mulher"), "female"),
     **dict.fromkeys(("o", "other", "divers", "autre", "otro", "altro", "anders", "outro"), "other"),
     **dict.fromkeys(("u", "unknown", "unbekannt", "inconnu", "desconocido", "sconosciuto", "onbekend"), "unknown"),
@@ -208,6 +208,8 @@ def info_value(cell: str, kind: str) -> Any:
             raise ValueError(f"{cell!r} is neither true nor false")
         return _TRUTH_ASKED[cell.casefold()]
     try:
-        return msgspec.json.decode(cell)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"{cell[:60]!r} is no JSON ({error})") from None
+        value = msgspec.json.decode(cell)
+        msgspec.msgpack.encode(value)  # the platform has no whole numbers beyond 64 bits, nor has the spool
+    except (msgspec.DecodeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{cell[:60]!r} is no JSON that can be kept ({error})") from None
+    return value

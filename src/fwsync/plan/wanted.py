@@ -44,12 +44,15 @@ def judge(rows: Sequence[Row], headers: dict[str, str]) -> Verdict:
     Rows that disagree on a field are all errors, each naming the others' lines; they contribute nothing. `headers`
     maps `level.field` to the column's header, for messages.
     """
-    errors: list[RowError] = []
-    if len(rows) > 1:
-        wrong = _disagreements(rows, headers)
-        if wrong:
-            errors = list(wrong.values())
-            rows = [row for row in rows if row.line not in wrong]
+    if len(rows) == 1:  # the usual case, by a short way
+        (row,) = rows
+        return Verdict(
+            [Wanted(depth, row.labels[depth], values, row.line) for depth, values in enumerate(row.fields)], []
+        )
+    wrong = _disagreements(rows, headers)
+    errors = list(wrong.values())
+    if wrong:
+        rows = [row for row in rows if row.line not in wrong]
     out: list[Wanted] = []
     repeated = start = 0
     while start < len(rows):

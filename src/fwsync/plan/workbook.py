@@ -117,7 +117,7 @@ def _streamed(file: BinaryIO, wanted: str) -> tuple[list[str], str, Iterator[lis
     for name in _candidates(shown, book.sheetnames, wanted):
         sheet: Any = book[name]
         sheet.reset_dimensions()  # some writers leave wrong ones
-        if wanted or next(sheet.iter_rows(), None):
+        if wanted or any(cell.value is not None for row in sheet.iter_rows() for cell in row):
             break
 
     def rows() -> Iterator[list[str]]:

@@ -295,7 +295,7 @@ def _settled(item: WorkItem, found: Upserted | None, seconds: float) -> Outcome:
 
 def _sent(new: NewContainer) -> dict[str, Any]:
     """What was sent of a container, for `fwsync undo` to compare with."""
-    return {**new.fields, "tags": list(new.tags), "notes": list(new.notes)}
+    return {"label": new.label, **new.fields, "tags": list(new.tags), "notes": list(new.notes)}
 
 
 async def add_marks(fw: Flywheel, level: str, ident: str, tags: Sequence[str], notes: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ def runs(common: Common, limit: int) -> int:
 @click.option("--all", "everything", is_flag=True, help="Unchanged items too.")
 @common
 def show_run(common: Common, run: str, everything: bool) -> int:
-    """Show what became of each item of RUN."""
+    """Show what became of each item of RUN: state, line of the table, container or file, request, id, time, error."""
     import msgspec
 
     from fwsync.cli.progress import printable
@@ -62,9 +62,15 @@ def show_run(common: Common, run: str, everything: bool) -> int:
         if common.json:
             click.echo(msgspec.json.encode(outcome))
         elif everything or outcome.state != "unchanged":
-            reason = f"  {outcome.reason}" if outcome.reason else ""
-            click.echo(printable(f"{outcome.state:<10} {outcome.target}{reason}"))
+            click.echo(printable(_line(outcome)))
     return 0
+
+
+def _line(outcome: Outcome) -> str:
+    """What became of an item: state, line of the input, target, then what was asked, its id, its time, its error."""
+    row = f"{outcome.line:>6}  " if outcome.line else " " * 8
+    told = [outcome.request, outcome.ref or "", f"{1000 * outcome.seconds:,.0f} ms" if outcome.seconds else ""]
+    return "  ".join([f"{outcome.state:<9} {row}{outcome.target}", *filter(None, told), outcome.reason]).rstrip()
 
 
 def _list(common: Common, limit: int) -> None:
