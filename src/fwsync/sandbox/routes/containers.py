@@ -15,7 +15,7 @@ from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import USER, site_of
 from fwsync.sandbox.store import documents, fields
 from fwsync.sandbox.store.documents import CONTAINERS, LEVEL_COLUMNS, PARENT, PLURAL, SINGULAR
-from fwsync.sandbox.store.node import HIERARCHY, Node
+from fwsync.sandbox.store.node import HIERARCHY, Node, Place
 
 _BELOW = {
     "groups": ("projects",),
@@ -97,17 +97,17 @@ def _make_group(conn: sqlite3.Connection, given: dict[str, Any]) -> Node:
     return documents.insert(conn, "group", doc, ident=ident)
 
 
-def _parent(conn: sqlite3.Connection, kind: str, given: dict[str, Any]) -> Node:
+def _parent(conn: sqlite3.Connection, kind: str, given: dict[str, Any]) -> Place:
     if kind == "session":
         return _subject_of_session(conn, given)
     level = PARENT[kind]
     ident = given.get(level)
     if not isinstance(ident, str) or not ident:
         raise invalid(f"{kind}: {level} must name the parent's id")
-    return documents.get(conn, level, ident)
+    return documents.place(conn, level, ident)
 
 
-def _subject_of_session(conn: sqlite3.Connection, given: dict[str, Any]) -> Node:
+def _subject_of_session(conn: sqlite3.Connection, given: dict[str, Any]) -> Place:
     """A session names its subject by id, or by label within its project; an unknown label makes the subject."""
     wanted = given.get("subject")
     named = {"_id": wanted} if isinstance(wanted, str) else wanted
@@ -116,7 +116,7 @@ def _subject_of_session(conn: sqlite3.Connection, given: dict[str, Any]) -> Node
     if ident := named.get("_id"):
         if not isinstance(ident, str):
             raise invalid("session: subject._id must be text")
-        subject = documents.get(conn, "subject", ident)
+        subject = documents.place(conn, "subject", ident)
         if given.get("project") not in (None, subject.ancestors.get("project")):
             raise invalid(f"session: subject {ident} is not in project {given['project']}")
         return subject
@@ -124,7 +124,7 @@ def _subject_of_session(conn: sqlite3.Connection, given: dict[str, Any]) -> Node
     project = given.get("project")
     if not isinstance(label, str) or not label or not isinstance(project, str):
         raise invalid("session: a project and a subject with `_id` or `label` are needed")
-    parent = documents.get(conn, "project", project)
+    parent = documents.place(conn, "project", project)
     # Only the label is taken: names and sex of an embedded subject are lost, as on a real site.
     found = documents.find_child(conn, "subject", parent.id, label)
     return found or documents.insert(conn, "subject", {"label": label}, parent=parent)
@@ -150,7 +150,7 @@ async def modify(request: web.Request) -> web.Response:
     return answer({"modified": 1, "jobs_spawned": 0})
 
 
-def _new_parent(conn: sqlite3.Connection, node: Node, given: dict[str, Any]) -> Node | None:
+def _new_parent(conn: sqlite3.Connection, node: Node, given: dict[str, Any]) -> Place | None:
     level = PARENT.get(node.kind)
     if node.kind == "session" and ("subject" in given or "project" in given):
         project = given.get("project", node.ancestors["project"])

@@ -19,6 +19,7 @@ from fwsync.sandbox.store import schema
 
 T = TypeVar("T")
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+_Answer = tuple[_Job, Any, BaseException | None]
 
 MOST_IN_ONE_COMMIT = 256
 
@@ -61,7 +62,8 @@ class Database:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.put((work, future, loop))
-        return await asyncio.shield(future)
+        # Where the handler is cancelled, its future is too, and the queued work is done all the same.
+        return await future
 
     async def scan(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a read that may be long in a worker thread."""
@@ -92,22 +94,8 @@ class Database:
                 return
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-        answers: list[tuple[_Job, Any, BaseException | None]] = []
-        connection.execute("begin immediate")
-        for job in jobs:
-            connection.execute("savepoint one")
-            try:
-                answers.append((job, job[0](connection), None))
-            except BaseException as error:  # handed to the waiting request as it is
-                connection.execute("rollback to one")
-                answers.append((job, None, error))
-            connection.execute("release one")
-        try:
-            connection.execute("commit")
-        except sqlite3.Error as error:
-            connection.execute("rollback")
-            answers = [(job, None, error) for job in jobs]
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, Any, BaseException | None]]] = {}
+        answers = _run(connection, jobs) or _run_each(connection, jobs)
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
         for answer in answers:
             by_loop.setdefault(answer[0][2], []).append(answer)
         for loop, group in by_loop.items():
@@ -115,7 +103,50 @@ class Database:
                 loop.call_soon_threadsafe(_resolve, group)
 
 
-def _resolve(answers: list[tuple[_Job, Any, BaseException | None]]) -> None:
+def _run(connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Answer] | None:
+    """All jobs in one plain transaction; None, with nothing done, where one failed after it had written.
+
+    Savepoints would double the cost of a write, and an error is nearly always found before the first change.
+    """
+    answers: list[_Answer] = []
+    connection.execute("begin immediate")
+    for job in jobs:
+        before = connection.total_changes
+        try:
+            answers.append((job, job[0](connection), None))
+        except BaseException as error:  # handed to the waiting request as it is
+            if connection.total_changes != before:
+                connection.execute("rollback")
+                return None
+            answers.append((job, None, error))
+    return _committed(connection, answers)
+
+
+def _run_each(connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Answer]:
+    """The same with a savepoint around each job, so that one that fails is undone alone."""
+    answers: list[_Answer] = []
+    connection.execute("begin immediate")
+    for job in jobs:
+        connection.execute("savepoint one")
+        try:
+            answers.append((job, job[0](connection), None))
+        except BaseException as error:
+            connection.execute("rollback to one")
+            answers.append((job, None, error))
+        connection.execute("release one")
+    return _committed(connection, answers)
+
+
+def _committed(connection: sqlite3.Connection, answers: list[_Answer]) -> list[_Answer]:
+    try:
+        connection.execute("commit")
+    except sqlite3.Error as error:
+        connection.execute("rollback")
+        return [(job, None, error) for job, _, _ in answers]
+    return answers
+
+
+def _resolve(answers: list[_Answer]) -> None:
     for (_, future, _), result, error in answers:
         if future.done():
             continue

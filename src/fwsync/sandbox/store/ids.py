@@ -23,12 +23,15 @@ def new_id() -> str:
 
 def now() -> str:
     """This moment as the platform writes it."""
-    return to_text(datetime.now(UTC))
+    return _text(datetime.now(UTC))
 
 
 def to_text(moment: datetime) -> str:
     """ISO 8601 in UTC at the platform's precision of one millisecond."""
-    moment = moment.astimezone(UTC)
+    return _text(moment.astimezone(UTC))
+
+
+def _text(moment: datetime) -> str:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000).isoformat()
 
 
