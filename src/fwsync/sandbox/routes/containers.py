@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from fwsync.sandbox.errors import ApiError, invalid, malformed, not_found
 from fwsync.sandbox.http import accepts, answer, body
+from fwsync.sandbox.options import SandboxOptions
 from fwsync.sandbox.routes import detail
 from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import USER, site_of
@@ -63,13 +64,20 @@ async def get_any(request: web.Request) -> web.Response:
 async def create(request: web.Request) -> web.Response:
     """POST /{kind}: `{_id}` of the new container."""
     kind, given = kind_of(request), await body(request, dict)
-    options = site_of(request).options
-    unique = options.offers("duplicate-check")
-    node = await site_of(request).db.write(lambda conn: make(conn, kind, given, unique_subjects=unique))
+    site = site_of(request)
+    unique = is_unique(site.options, kind)
+    node = await site.db.write(lambda conn: make(conn, kind, given, unique=unique))
     return answer({"_id": node.id})
 
 
-def make(conn: sqlite3.Connection, kind: str, given: dict[str, Any], *, unique_subjects: bool = True) -> Node:
+def is_unique(options: SandboxOptions, kind: str) -> bool:
+    """Whether a label may be there just once below one parent."""
+    if kind in ("session", "acquisition"):
+        return not options.offers("duplicate-sessions")
+    return kind == "project" or (kind == "subject" and options.offers("duplicate-check"))
+
+
+def make(conn: sqlite3.Connection, kind: str, given: dict[str, Any], *, unique: bool) -> Node:
     """Create a container from a request body, below the parent that the body names."""
     if kind == "group":
         return _make_group(conn, given)
@@ -81,8 +89,7 @@ def make(conn: sqlite3.Connection, kind: str, given: dict[str, Any], *, unique_s
         raise invalid(f"{kind}: a label is needed")
     if kind == "project" and doc["label"] == "Unsorted":
         raise malformed("project: the label Unsorted is reserved")
-    must_be_new = kind == "project" or (kind == "subject" and unique_subjects)
-    if must_be_new and documents.find_child(conn, kind, parent.id, doc["label"]):
+    if unique and documents.find_child(conn, kind, parent.id, doc["label"]):
         raise ApiError(409, f"{kind} with label {doc['label']!r} already exists in {parent.kind} {parent.id}")
     if kind == "project":
         doc["permissions"] = [{"_id": USER, "access": "admin", "role_ids": []}]
