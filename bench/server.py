@@ -76,8 +76,7 @@ class Load:
         queue, answers = iter(list(jobs)), []
 
         async def worker() -> None:
-            for job in queue:
-                answers.append(await job())
+            answers.extend([await job() for job in queue])
 
         before, began = cpu_of(self.pid), time.perf_counter()
         await asyncio.gather(*(worker() for _ in range(self.in_flight)))

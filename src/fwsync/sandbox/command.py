@@ -69,7 +69,7 @@ def options_from(argv: Sequence[str], *, prog: str = "fwsync sandbox") -> Sandbo
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop's, where it is installed."""
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415 - an optional extra
     except ImportError:
         return None
     return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)

@@ -49,7 +49,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """
     try:
         if request.path.startswith("/api/") and not _may_pass(request):
-            raise ApiError(401, "a valid API key is needed")
+            return error_answer(ApiError(401, "a valid API key is needed"))
         return await handler(request)
     except ApiError as error:
         return error_answer(error)

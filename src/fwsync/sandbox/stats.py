@@ -25,7 +25,7 @@ class Stats:
         return {
             "total": self.requests.total(),
             "requests": dict(sorted(requests.items())),
-            "statuses": {name: count for name, count in sorted((str(k), v) for k, v in self.statuses.items())},
+            "statuses": dict(sorted((str(status), count) for status, count in self.statuses.items())),
             "faults": dict(sorted(self.faults.items())),
         }
 

@@ -1,8 +1,9 @@
 """SQLite in WAL mode: one writer thread with group commit, readers on connections of their own.
 
-A write is a function of a connection. The writer takes all that wait, runs each in a savepoint, commits once, and
+A write is a function of a connection. The writer takes all that wait, runs them in one transaction, commits once, and
 answers them after the commit: an acknowledged write survives the death of the process. (`synchronous=NORMAL`: it
-also survives a power cut up to the last WAL checkpoint; a sandbox needs no more.)
+also survives a power cut up to the last WAL checkpoint; a sandbox needs no more.) A write that fails after it has
+changed something is undone alone: the others are run again, so a write must take all it changes from the connection.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from fwsync.sandbox.store import schema
 
@@ -22,6 +23,7 @@ _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]", asyncio
 _Answer = tuple[_Job, Any, BaseException | None]
 
 MOST_IN_ONE_COMMIT = 256
+MOST_REMEMBERED = 1000
 
 
 class Database:
@@ -32,6 +34,8 @@ class Database:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+        self._commits = 0
+        self._remembered: dict[Hashable, tuple[int, Any]] = {}
         with self._connect() as connection:
             connection.execute("pragma journal_mode=wal")
             for statement in schema.STATEMENTS:
@@ -69,6 +73,18 @@ class Database:
         """Run a read that may be long in a worker thread."""
         return await asyncio.to_thread(lambda: work(self.reader))
 
+    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` reads, kept until the next commit."""
+        commits = self._commits
+        held, value = self._remembered.get(key, (-1, None))
+        if held != commits:
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered.clear()
+            # A commit during the read leaves a value that is newer than its number: it is read again, never stale.
+            value = make()
+            self._remembered[key] = (commits, value)
+        return cast("T", value)
+
     def close(self) -> None:
         """Finish queued writes and close every connection."""
         self._queue.put(None)
@@ -95,6 +111,7 @@ class Database:
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
         answers = _run(connection, jobs) or _run_each(connection, jobs)
+        self._commits += 1  # before anyone hears of the writes
         by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
         for answer in answers:
             by_loop.setdefault(answer[0][2], []).append(answer)

@@ -33,6 +33,9 @@ LEVEL_COLUMNS = {level: f"{level}_id" for level in HIERARCHY}
 COLUMNS = "id, kind, parent_id, group_id, project_id, subject_id, session_id, acquisition_id, label, doc, info"
 
 
+_INSERT = f"insert into nodes ({COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+_PLACE = f"select {COLUMNS.removesuffix(', label, doc, info')} from nodes where id = ?"  # noqa: S608
+
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
 
@@ -75,9 +78,6 @@ def place(conn: sqlite3.Connection, kind: str, ident: str) -> Place:
     return Place(ident, kind, parent_id, _above(kind, levels))
 
 
-_PLACE = "select id, kind, parent_id, group_id, project_id, subject_id, session_id, acquisition_id from nodes where id = ?"
-
-
 def find_child(conn: sqlite3.Connection, kind: str, parent_id: str, label: str) -> Node | None:
     """The oldest child of this kind with this label."""
     row = conn.execute(
@@ -116,13 +116,11 @@ def insert(
     # A container carries its own id in its own level's column: "all below this project" is then one index.
     levels = map(node.lineage.get, HIERARCHY)
     try:
-        conn.execute(_INSERT, (ident, kind, node.parent_id, *levels, whole.get("label"), _text(whole), _text(node.info)))
+        texts = (whole.get("label"), _text(whole), _text(node.info))
+        conn.execute(_INSERT, (ident, kind, node.parent_id, *levels, *texts))
     except sqlite3.IntegrityError as error:
         raise ApiError(409, f"{kind} {ident} already exists") from error
     return node
-
-
-_INSERT = f"insert into nodes ({COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
 
 
 def save(conn: sqlite3.Connection, node: Node, *, touch: bool = True) -> None:
