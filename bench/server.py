@@ -129,6 +129,10 @@ async def listings(load: Load, project: str, ids: dict[str, list[str]]) -> None:
             pages = [page(kind, one, "exclude-files,pagination") for one in after]
             await load.measured(f"GET {kind}s, 1,000 a page, {place} ten", pages, 1e3)
         await load.measured(f"GET {kind}s, with files, bare", [page(kind, one, "") for one in after], 1e3)
+    load.in_flight, below = 32, ids["subject"][:1000]
+    jobs = [lambda one=one: load.call("GET", f"/api/subjects/{one}/sessions?limit=1000") for one in below]
+    await load.measured("GET subjects/{id}/sessions, one session", jobs)
+    load.in_flight = 1
     some = "|".join(re.escape(f"sub-{n:06}") for n in range(0, size, max(size // 50, 1)))
     for name, pattern in (("50 labels", f"^({some})$"), ("a pattern", "^sub-0000.[05]$")):
         path = f"/api/projects/{project}/subjects?filter=label=~{pattern}"

@@ -86,6 +86,7 @@ def test_the_labels_that_a_pattern_names_are_all_that_it_matches(named: list[str
     assert {one for one in [*named, *others] if pattern.search(one)} <= set(found)
 
 
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 @given(st.text(alphabet="^$()|ab.*?:\\[]{}+1 ", max_size=12), st.text(alphabet="ab1 \n", max_size=4))
 def test_a_pattern_never_matches_a_label_that_it_is_not_said_to_name(text: str, label: str) -> None:
     try:

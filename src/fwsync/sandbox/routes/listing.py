@@ -15,7 +15,8 @@ from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store.node import Node
 
 SMALL = 100
-"""Pages of up to so many documents are read on the loop; larger ones, and filters that scan, in a thread."""
+"""Pages of up to so many documents, and what is below one subject, are read on the loop: the way to a thread and back
+costs more. Larger pages, and filters that scan, are read in a thread."""
 
 
 def listing_of(request: web.Request) -> Listing:
@@ -59,5 +60,6 @@ async def page(
             total = count(conn, kind, listing, **how)
         return {"count": len(found), "total": total, "results": found}
 
-    quick = 0 < listing.limit <= SMALL and not listing.clauses and not listing.sort and keep is None
+    few = 0 < listing.limit <= SMALL or bool(where and where.keys() & {"subject_id", "session_id"})
+    quick = few and not listing.clauses and not listing.sort and keep is None
     return answer(read(site.db.reader) if quick else await site.db.scan(read))

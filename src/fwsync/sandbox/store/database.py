@@ -121,7 +121,7 @@ class Database:
 
 
 def _run(connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Answer] | None:
-    """All jobs in one plain transaction; None, with nothing done, where one failed after it had written.
+    """All jobs in one transaction; None, with nothing done, where that can't be kept because one failed half-way.
 
     Savepoints would double the cost of a write, and an error is nearly always found before the first change.
     """
@@ -132,35 +132,37 @@ def _run(connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Answer] | No
         try:
             answers.append((job, job[0](connection), None))
         except BaseException as error:  # handed to the waiting request as it is
-            if connection.total_changes != before:
-                connection.execute("rollback")
+            if connection.total_changes != before or not connection.in_transaction:
+                _roll_back(connection)
                 return None
             answers.append((job, None, error))
-    return _committed(connection, answers)
-
-
-def _run_each(connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Answer]:
-    """The same with a savepoint around each job, so that one that fails is undone alone."""
-    answers: list[_Answer] = []
-    connection.execute("begin immediate")
-    for job in jobs:
-        connection.execute("savepoint one")
-        try:
-            answers.append((job, job[0](connection), None))
-        except BaseException as error:
-            connection.execute("rollback to one")
-            answers.append((job, None, error))
-        connection.execute("release one")
-    return _committed(connection, answers)
-
-
-def _committed(connection: sqlite3.Connection, answers: list[_Answer]) -> list[_Answer]:
     try:
         connection.execute("commit")
     except sqlite3.Error as error:
-        connection.execute("rollback")
-        return [(job, None, error) for job, _, _ in answers]
+        _roll_back(connection)
+        return [(job, None, error) for job in jobs]
     return answers
+
+
+def _run_each(connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Answer]:
+    """The same, each job in a transaction of its own."""
+    answers: list[_Answer] = []
+    for job in jobs:
+        connection.execute("begin immediate")
+        try:
+            result = job[0](connection)
+            connection.execute("commit")
+            answers.append((job, result, None))
+        except BaseException as error:
+            _roll_back(connection)
+            answers.append((job, None, error))
+    return answers
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    # SQLite itself has ended the transaction after some errors, such as a full disk.
+    if connection.in_transaction:
+        connection.execute("rollback")
 
 
 def _resolve(answers: list[_Answer]) -> None:
