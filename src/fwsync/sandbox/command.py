@@ -6,8 +6,9 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from fwsync.sandbox import faults
 from fwsync.sandbox.options import CAPABILITIES, SandboxOptions
@@ -65,11 +66,21 @@ def options_from(argv: Sequence[str], *, prog: str = "fwsync sandbox") -> Sandbo
     )
 
 
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed."""
+    try:
+        import uvloop  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        return None
+    return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)
+
+
 def main(argv: Sequence[str] | None = None, *, prog: str = "fwsync sandbox") -> int:
     """Run a sandbox; the exit code."""
     try:
         options = options_from(sys.argv[1:] if argv is None else argv, prog=prog)
-        asyncio.run(serve(options))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(options))
     except (ValueError, OSError) as error:
         sys.stderr.write(f"{prog}: {error}\n")
         return 2

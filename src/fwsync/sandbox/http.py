@@ -20,18 +20,21 @@ K = TypeVar("K", dict[str, Any], list[Any])
 MOST_JSON = 64 * 1024 * 1024
 
 
+_JSON = {"Content-Type": "application/json"}
+
+
 def answer(data: Any, status: int = 200) -> web.Response:
     """A JSON answer; headers and body leave in one write."""
-    return web.Response(body=msgspec.json.encode(data), status=status, content_type="application/json")
+    return web.Response(body=msgspec.json.encode(data), status=status, headers=_JSON)
 
 
-def error_answer(error: ApiError, request_id: str) -> web.Response:
+def error_answer(error: ApiError) -> web.Response:
     """Flywheel's error body."""
     body = {
         "message": error.message,
         "status_code": error.status,
         "core_status_code": None,
-        "request_id": request_id,
+        "request_id": secrets.token_hex(8),
         **error.extra,
     }
     headers = {"WWW-Authenticate": "scitran-user"} if error.status == 401 else {}
@@ -39,30 +42,26 @@ def error_answer(error: ApiError, request_id: str) -> web.Response:
 
 
 @web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn errors into answers; only a bug of ours becomes a 500."""
-    request_id = secrets.token_hex(8)
+async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """401 without the site's key; turn errors into answers, of which only a bug of ours becomes a 500.
+
+    Links with a ticket carry their own right (`routes/downloads.py` checks it).
+    """
     try:
+        if request.path.startswith("/api/") and not _may_pass(request):
+            return error_answer(ApiError(401, "a valid API key is needed"))
         return await handler(request)
     except ApiError as error:
-        return error_answer(error, request_id)
+        return error_answer(error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_answer(ApiError(error.status, str(error.reason)), request_id)
+        return error_answer(ApiError(error.status, str(error.reason)))
     except (ConnectionError, TimeoutError):
         raise
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
-        return error_answer(ApiError(500, "internal error of the sandbox; its log has the details"), request_id)
-
-
-@web.middleware
-async def authorization(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """401 without the site's key. Links with a ticket carry their own right (`routes/downloads.py` checks it)."""
-    if request.path.startswith("/api/") and not _may_pass(request):
-        raise ApiError(401, "a valid API key is needed")
-    return await handler(request)
+        return error_answer(ApiError(500, "internal error of the sandbox; its log has the details"))
 
 
 def takes_ticket(handler: Handler) -> Handler:
@@ -72,7 +71,7 @@ def takes_ticket(handler: Handler) -> Handler:
 
 
 def _may_pass(request: web.Request) -> bool:
-    if request.query.get("ticket") and getattr(request.match_info.handler, "takes_ticket", False):
+    if getattr(request.match_info.handler, "takes_ticket", False) and request.query.get("ticket"):
         return True
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() not in ("scitran-user", "bearer"):
@@ -92,7 +91,7 @@ async def body(request: web.Request, kind: type[K], *, optional: bool = False) -
     if (request.content_length or 0) > MOST_JSON:
         raise ApiError(413, "the body is too large")
     raw = await request.read()
-    if not raw.strip():
+    if not raw or raw.isspace():
         if optional:
             return kind()
         raise malformed("the body is empty; a JSON document is needed")

@@ -14,6 +14,7 @@ CAPABILITIES = {
     "range": "Range is ignored: downloads always answer 200 with the whole file",
     "zip-members": "`info=true` and `member=` on a file answer 404",
     "duplicate-check": "a second subject with the label of an existing one is created instead of refused",
+    "duplicate-sessions": "a second session or acquisition with the label of a sibling is refused with 409",
 }
 """What `--without` can switch off, and what the server does then."""
 

@@ -20,14 +20,17 @@ from fwsync.sandbox import faults, http, stats
 from fwsync.sandbox.demo.build import build_once
 from fwsync.sandbox.options import SandboxOptions
 from fwsync.sandbox.routes import ROOMS
+from fwsync.sandbox.routes.index import index
 from fwsync.sandbox.site import SITE, Site
 
 
 def make_app(site: Site) -> web.Application:
     """The application over a site: every room of `routes`, then 501 for the rest of /api."""
     counters = stats.Stats()
+    options = site.options
+    dealt = [faults.middleware(options, counters)] if options.faults or options.latency_ms else []
     app = web.Application(
-        middlewares=[stats.middleware, faults.middleware(site.options, counters), http.errors, http.authorization],
+        middlewares=[stats.middleware, *dealt, http.gate],
         client_max_size=http.MOST_JSON,
         handler_args={"access_log": None},
     )
@@ -38,6 +41,7 @@ def make_app(site: Site) -> web.Application:
     stats.setup(app)
     app.router.add_route("*", "/api", http.unknown_route)
     app.router.add_route("*", "/api/{rest:.*}", http.unknown_route)
+    index(app.router)
     return app
 
 

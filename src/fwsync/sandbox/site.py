@@ -57,4 +57,4 @@ SITE: web.AppKey[Site] = web.AppKey("site", Site)
 
 def site_of(request: web.Request) -> Site:
     """The site that a request is for."""
-    return request.config_dict[SITE]
+    return request.app[SITE]

@@ -13,16 +13,19 @@ class Stats:
     """Counters of one server run. Routes are patterns, never paths: no label or id ends up here."""
 
     def __init__(self) -> None:
-        self.requests: Counter[str] = Counter()
-        self.statuses: Counter[str] = Counter()
+        self.requests: Counter[tuple[str, web.AbstractResource | None]] = Counter()
+        self.statuses: Counter[int | str] = Counter()
         self.faults: Counter[str] = Counter()
 
     def as_dict(self) -> dict[str, Any]:
         """As the page shows it."""
+        requests: Counter[str] = Counter()
+        for (method, resource), count in self.requests.items():
+            requests[f"{method} {resource.canonical if resource else 'unknown'}"] += count
         return {
             "total": self.requests.total(),
-            "requests": dict(sorted(self.requests.items())),
-            "statuses": dict(sorted(self.statuses.items())),
+            "requests": dict(sorted(requests.items())),
+            "statuses": dict(sorted((str(status), count) for status, count in self.statuses.items())),
             "faults": dict(sorted(self.faults.items())),
         }
 
@@ -36,15 +39,14 @@ class Stats:
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count a request by its route and its answer by status."""
     counters = request.app[STATS]
-    resource = request.match_info.route.resource
-    counters.requests[f"{request.method} {resource.canonical if resource else 'unknown'}"] += 1
+    counters.requests[request.method, request.match_info.route.resource] += 1
     try:
         response = await handler(request)
     except ConnectionError:
         # The client has gone, or a fault cut it off: there is no one to answer and nothing to log.
         counters.statuses["cut"] += 1
         return web.Response(status=499)
-    counters.statuses[str(response.status)] += 1
+    counters.statuses[response.status] += 1
     return response
 
 

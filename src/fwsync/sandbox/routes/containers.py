@@ -10,12 +10,13 @@ from aiohttp.typedefs import Handler
 
 from fwsync.sandbox.errors import ApiError, invalid, malformed, not_found
 from fwsync.sandbox.http import accepts, answer, body
+from fwsync.sandbox.options import SandboxOptions
 from fwsync.sandbox.routes import detail
 from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import USER, site_of
 from fwsync.sandbox.store import documents, fields
 from fwsync.sandbox.store.documents import CONTAINERS, LEVEL_COLUMNS, PARENT, PLURAL, SINGULAR
-from fwsync.sandbox.store.node import HIERARCHY, Node
+from fwsync.sandbox.store.node import HIERARCHY, Node, Place
 
 _BELOW = {
     "groups": ("projects",),
@@ -63,13 +64,20 @@ async def get_any(request: web.Request) -> web.Response:
 async def create(request: web.Request) -> web.Response:
     """POST /{kind}: `{_id}` of the new container."""
     kind, given = kind_of(request), await body(request, dict)
-    options = site_of(request).options
-    unique = options.offers("duplicate-check")
-    node = await site_of(request).db.write(lambda conn: make(conn, kind, given, unique_subjects=unique))
+    site = site_of(request)
+    unique = is_unique(site.options, kind)
+    node = await site.db.write(lambda conn: make(conn, kind, given, unique=unique))
     return answer({"_id": node.id})
 
 
-def make(conn: sqlite3.Connection, kind: str, given: dict[str, Any], *, unique_subjects: bool = True) -> Node:
+def is_unique(options: SandboxOptions, kind: str) -> bool:
+    """Whether a label may be there just once below one parent."""
+    if kind in ("session", "acquisition"):
+        return not options.offers("duplicate-sessions")
+    return kind == "project" or (kind == "subject" and options.offers("duplicate-check"))
+
+
+def make(conn: sqlite3.Connection, kind: str, given: dict[str, Any], *, unique: bool) -> Node:
     """Create a container from a request body, below the parent that the body names."""
     if kind == "group":
         return _make_group(conn, given)
@@ -81,8 +89,7 @@ def make(conn: sqlite3.Connection, kind: str, given: dict[str, Any], *, unique_s
         raise invalid(f"{kind}: a label is needed")
     if kind == "project" and doc["label"] == "Unsorted":
         raise malformed("project: the label Unsorted is reserved")
-    must_be_new = kind == "project" or (kind == "subject" and unique_subjects)
-    if must_be_new and documents.find_child(conn, kind, parent.id, doc["label"]):
+    if unique and documents.find_child(conn, kind, parent.id, doc["label"]):
         raise ApiError(409, f"{kind} with label {doc['label']!r} already exists in {parent.kind} {parent.id}")
     if kind == "project":
         doc["permissions"] = [{"_id": USER, "access": "admin", "role_ids": []}]
@@ -97,17 +104,17 @@ def _make_group(conn: sqlite3.Connection, given: dict[str, Any]) -> Node:
     return documents.insert(conn, "group", doc, ident=ident)
 
 
-def _parent(conn: sqlite3.Connection, kind: str, given: dict[str, Any]) -> Node:
+def _parent(conn: sqlite3.Connection, kind: str, given: dict[str, Any]) -> Place:
     if kind == "session":
         return _subject_of_session(conn, given)
     level = PARENT[kind]
     ident = given.get(level)
     if not isinstance(ident, str) or not ident:
         raise invalid(f"{kind}: {level} must name the parent's id")
-    return documents.get(conn, level, ident)
+    return documents.place(conn, level, ident)
 
 
-def _subject_of_session(conn: sqlite3.Connection, given: dict[str, Any]) -> Node:
+def _subject_of_session(conn: sqlite3.Connection, given: dict[str, Any]) -> Place:
     """A session names its subject by id, or by label within its project; an unknown label makes the subject."""
     wanted = given.get("subject")
     named = {"_id": wanted} if isinstance(wanted, str) else wanted
@@ -116,7 +123,7 @@ def _subject_of_session(conn: sqlite3.Connection, given: dict[str, Any]) -> Node
     if ident := named.get("_id"):
         if not isinstance(ident, str):
             raise invalid("session: subject._id must be text")
-        subject = documents.get(conn, "subject", ident)
+        subject = documents.place(conn, "subject", ident)
         if given.get("project") not in (None, subject.ancestors.get("project")):
             raise invalid(f"session: subject {ident} is not in project {given['project']}")
         return subject
@@ -124,7 +131,7 @@ def _subject_of_session(conn: sqlite3.Connection, given: dict[str, Any]) -> Node
     project = given.get("project")
     if not isinstance(label, str) or not label or not isinstance(project, str):
         raise invalid("session: a project and a subject with `_id` or `label` are needed")
-    parent = documents.get(conn, "project", project)
+    parent = documents.place(conn, "project", project)
     # Only the label is taken: names and sex of an embedded subject are lost, as on a real site.
     found = documents.find_child(conn, "subject", parent.id, label)
     return found or documents.insert(conn, "subject", {"label": label}, parent=parent)
@@ -150,7 +157,7 @@ async def modify(request: web.Request) -> web.Response:
     return answer({"modified": 1, "jobs_spawned": 0})
 
 
-def _new_parent(conn: sqlite3.Connection, node: Node, given: dict[str, Any]) -> Node | None:
+def _new_parent(conn: sqlite3.Connection, node: Node, given: dict[str, Any]) -> Place | None:
     level = PARENT.get(node.kind)
     if node.kind == "session" and ("subject" in given or "project" in given):
         project = given.get("project", node.ancestors["project"])

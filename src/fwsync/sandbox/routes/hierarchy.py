@@ -12,7 +12,7 @@ from fwsync.sandbox.errors import ApiError, invalid
 from fwsync.sandbox.http import answer, body
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents, fields
-from fwsync.sandbox.store.node import Node
+from fwsync.sandbox.store.node import Node, Place
 
 _LEVELS = ("subject", "session", "acquisition")
 
@@ -34,20 +34,23 @@ async def upsert(request: web.Request) -> web.Response:
 
 
 def _apply(conn: sqlite3.Connection, project_id: str, given: dict[str, Any]) -> dict[str, Any]:
-    parent = documents.get(conn, "project", project_id)
+    parent = documents.place(conn, "project", project_id)
     out: dict[str, Any] = {}
+    result = ""
     for level in _LEVELS:
         if level in given:
-            parent, result = _one(conn, level, given[level], parent)
-            out[level] = {"_id": parent.id, "label": parent.label, "upsert_result": result}
+            node, result = _one(conn, level, given[level], parent, new=result == "created")
+            out[level] = {"_id": node.id, "label": node.label, "upsert_result": result}
+            parent = node
     return out
 
 
-def _one(conn: sqlite3.Connection, level: str, wanted: Any, parent: Node) -> tuple[Node, str]:
+def _one(conn: sqlite3.Connection, level: str, wanted: Any, parent: Place, *, new: bool) -> tuple[Node, str]:
+    """The container, and what became of it. A `new` parent has no children yet: nothing to look up by name."""
     if not isinstance(wanted, dict):
         raise invalid(f"{level}: must be an object")
     doc, info = fields.taken(level, wanted), fields.info_of(wanted)
-    found = _find(conn, level, wanted, parent)
+    found = None if new and not wanted.get("_id") else _find(conn, level, wanted, parent)
     if found is None:
         label = doc.get("label") or doc.get("code") or doc.get("uid")
         if not label:
@@ -63,7 +66,7 @@ def _one(conn: sqlite3.Connection, level: str, wanted: Any, parent: Node) -> tup
     return found, "updated"
 
 
-def _find(conn: sqlite3.Connection, level: str, wanted: dict[str, Any], parent: Node) -> Node | None:
+def _find(conn: sqlite3.Connection, level: str, wanted: dict[str, Any], parent: Place) -> Node | None:
     if ident := wanted.get("_id"):
         node = documents.get(conn, level, str(ident))
         if node.parent_id != parent.id:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from fwsync.sandbox.http import accepts, answer
-from fwsync.sandbox.query.listing import Listing, count, select
+from fwsync.sandbox.query.listing import Listing, count, select, spliced
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store.node import Node
 
 SMALL = 100
-"""Pages of up to so many documents are read on the loop; larger ones, and filters that scan, in a thread."""
+"""Pages of up to so many documents, and what is below one subject, are read on the loop: the way to a thread and back
+costs more. Larger pages, and filters that scan, are read in a thread."""
 
 
 def listing_of(request: web.Request) -> Listing:
@@ -40,16 +42,24 @@ async def page(
     with_files = not accepts(request, "exclude-files")
 
     def read(conn: sqlite3.Connection) -> Any:
-        def more(nodes: list[Node], documents: list[dict[str, Any]]) -> None:
-            if extend is not None:
-                extend(conn, nodes, documents)
-
-        found = select(conn, kind, listing, where=where, keep=keep, extend=more, with_files=with_files)
-        found = [shape(document) for document in found] if shape else found
+        more = partial(extend, conn) if extend is not None else None
+        plain = keep is None and extend is None and shape is None
+        how: dict[str, Any] = {"where": where, "with_files": with_files}
+        found: list[Any] | None = spliced(conn, kind, listing, **how) if plain else None
+        how |= {"keep": keep, "extend": more}
+        if found is None:
+            found = select(conn, kind, listing, **how)
+            found = [shape(document) for document in found] if shape else found
         if not envelope:
             return found
-        total = count(conn, kind, listing, where=where, keep=keep, extend=more, with_files=with_files)
+        if plain:
+            # Counting 100,000 containers for each page would cost as much as the page.
+            asked = (kind, request.query.get("filter", ""), *(where or {}).items())
+            total = site.db.remembered(asked, lambda: count(conn, kind, listing, **how))
+        else:
+            total = count(conn, kind, listing, **how)
         return {"count": len(found), "total": total, "results": found}
 
-    quick = 0 < listing.limit <= SMALL and not listing.clauses and not listing.sort and keep is None
+    few = 0 < listing.limit <= SMALL or bool(where and where.keys() & {"subject_id", "session_id"})
+    quick = few and not listing.clauses and not listing.sort and keep is None
     return answer(read(site.db.reader) if quick else await site.db.scan(read))

@@ -11,7 +11,7 @@ import msgspec
 from fwsync.sandbox.errors import ApiError, not_found
 from fwsync.sandbox.store import fields, files
 from fwsync.sandbox.store.ids import new_id, now
-from fwsync.sandbox.store.node import HIERARCHY, Node
+from fwsync.sandbox.store.node import HIERARCHY, Node, Place
 
 PLURAL = {
     "group": "groups",
@@ -33,22 +33,26 @@ LEVEL_COLUMNS = {level: f"{level}_id" for level in HIERARCHY}
 COLUMNS = "id, kind, parent_id, group_id, project_id, subject_id, session_id, acquisition_id, label, doc, info"
 
 
+_INSERT = f"insert into nodes ({COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+_PLACE = f"select {COLUMNS.removesuffix(', label, doc, info')} from nodes where id = ?"  # noqa: S608
+
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
 
 
 def _text(value: Any) -> str:
-    return _encode(value).decode()
+    return _encode(value).decode() if value else "{}"
 
 
 def from_row(row: sqlite3.Row) -> Node:
     """A row of `nodes` as a Node."""
-    ancestors = {
-        level: row[column]
-        for level, column in LEVEL_COLUMNS.items()
-        if row[column] is not None and level != row["kind"]
-    }
-    return Node(row["id"], row["kind"], row["parent_id"], ancestors, _decode(row["doc"]), _decode(row["info"]))
+    ident, kind, parent_id, *levels, _label, doc, info = row
+    return Node(ident, kind, parent_id, _above(kind, levels), _decode(doc), {} if info == "{}" else _decode(info))
+
+
+def _above(kind: str, levels: list[str | None]) -> dict[str, str]:
+    pairs = zip(HIERARCHY, levels, strict=True)
+    return {level: ident for level, ident in pairs if ident is not None and level != kind}
 
 
 def find(conn: sqlite3.Connection, ident: str, kinds: Iterable[str] | None = None) -> Node | None:
@@ -65,13 +69,22 @@ def get(conn: sqlite3.Connection, kind: str, ident: str) -> Node:
     return node
 
 
+def place(conn: sqlite3.Connection, kind: str, ident: str) -> Place:
+    """Where the document with this id is, its content left unread; 404 if there is none of this kind."""
+    row = conn.execute(_PLACE, (ident,)).fetchone()
+    if row is None or row["kind"] != kind:
+        raise not_found(kind, ident)
+    _, _, parent_id, *levels = row
+    return Place(ident, kind, parent_id, _above(kind, levels))
+
+
 def find_child(conn: sqlite3.Connection, kind: str, parent_id: str, label: str) -> Node | None:
     """The oldest child of this kind with this label."""
     row = conn.execute(
-        # Without the hint SQLite walks all siblings in id order, and creating n of them costs n * n.
-        f"select {COLUMNS} from nodes indexed by nodes_parent_label"  # noqa: S608
-        " where parent_id = ? and label = ? and kind = ? order by id limit 1",
-        (parent_id, label, kind),
+        # Without the hint SQLite may walk all siblings in id order, and creating n of them costs n * n.
+        f"select {COLUMNS} from nodes indexed by nodes_child"  # noqa: S608
+        " where parent_id = ? and kind = ? and label = ? order by id limit 1",
+        (parent_id, kind, label),
     ).fetchone()
     return from_row(row) if row is not None else None
 
@@ -81,7 +94,7 @@ def insert(
     kind: str,
     doc: dict[str, Any],
     *,
-    parent: Node | None = None,
+    parent: Place | None = None,
     info: dict[str, Any] | None = None,
     ident: str | None = None,
     created: str | None = None,
@@ -100,20 +113,14 @@ def insert(
         **doc,
     }
     node = Node(ident, kind, parent.id if parent else None, parent.lineage if parent else {}, whole, info or {})
+    # A container carries its own id in its own level's column: "all below this project" is then one index.
+    levels = map(node.lineage.get, HIERARCHY)
     try:
-        conn.execute(
-            f"insert into nodes ({COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
-            (ident, kind, node.parent_id, *_levels(node), whole.get("label"), _text(whole), _text(node.info)),
-        )
+        texts = (whole.get("label"), _text(whole), _text(node.info))
+        conn.execute(_INSERT, (ident, kind, node.parent_id, *levels, *texts))
     except sqlite3.IntegrityError as error:
         raise ApiError(409, f"{kind} {ident} already exists") from error
     return node
-
-
-def _levels(node: Node) -> tuple[str | None, ...]:
-    # A container carries its own id in its own level's column: "all below this project" is then one index.
-    lineage = node.lineage
-    return tuple(lineage.get(level) for level in HIERARCHY)
 
 
 def save(conn: sqlite3.Connection, node: Node, *, touch: bool = True) -> None:
@@ -127,7 +134,7 @@ def save(conn: sqlite3.Connection, node: Node, *, touch: bool = True) -> None:
     )
 
 
-def move(conn: sqlite3.Connection, node: Node, parent: Node) -> None:
+def move(conn: sqlite3.Connection, node: Node, parent: Place) -> None:
     """Put a container, and all below it, under another parent."""
     old, new = node.lineage, {**parent.lineage, node.kind: node.id}
     conn.execute("update nodes set parent_id = ? where id = ?", (parent.id, node.id))

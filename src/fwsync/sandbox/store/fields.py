@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fwsync.sandbox.errors import invalid
-from fwsync.sandbox.store.ids import stored_time
+from fwsync.sandbox.store.ids import stored_date, stored_time
 
 Check = Callable[[str, Any], Any]
 
@@ -68,6 +68,10 @@ def _time(name: str, value: Any) -> str | None:
     return stored_time(value, name)
 
 
+def _date(name: str, value: Any) -> str | None:
+    return stored_date(value, name)
+
+
 FIELDS: dict[str, dict[str, Check]] = {
     "group": {"label": _text, "tags": _tags, "editions": _anything, "providers": _anything},
     "project": {
@@ -93,7 +97,7 @@ FIELDS: dict[str, dict[str, Check]] = {
         "species": _text,
         "strain": _text,
         "state": _text,
-        "date_of_birth": _time,
+        "date_of_birth": _date,
         "age": _seconds,
         "tags": _tags,
     },

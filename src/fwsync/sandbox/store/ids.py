@@ -23,12 +23,15 @@ def new_id() -> str:
 
 def now() -> str:
     """This moment as the platform writes it."""
-    return to_text(datetime.now(UTC))
+    return _text(datetime.now(UTC))
 
 
 def to_text(moment: datetime) -> str:
     """ISO 8601 in UTC at the platform's precision of one millisecond."""
-    moment = moment.astimezone(UTC)
+    return _text(moment.astimezone(UTC))
+
+
+def _text(moment: datetime) -> str:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000).isoformat()
 
 
@@ -49,3 +52,13 @@ def stored_time(value: object, name: str) -> str | None:
     if moment is None:
         raise invalid(f"{name}: {value!r} is not an ISO 8601 time")
     return to_text(moment)
+
+
+def stored_date(value: object, name: str) -> str | None:
+    """A date from a request body in stored form: the day as it is written, of a date or a time; 422 when it is none."""
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value if isinstance(value, str) else "").date().isoformat()
+    except ValueError:
+        raise invalid(f"{name}: {value!r} is not an ISO 8601 date") from None

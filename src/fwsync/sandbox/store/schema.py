@@ -6,12 +6,17 @@
     tickets download tickets and signed uploads, JSON
     facts   single values: schema version, API key, whether the demo site was built
 
-Every listing walks an index whose last column is the id, so that the next page costs what the first one did.
+Every listing walks an index whose last column is the id, so that the next page costs what the first one did. Each
+index is written with every new row: they are as few as listings, lookups by label and deletes below a container need.
+An index starts with the ancestor, not the kind, so that it serves with and without one.
 """
 
 from __future__ import annotations
 
 VERSION = 1
+
+_DROPPED = ("parent", "parent_label", "label", "group", "project", "project_label", "subject", "session")
+"""Indexes of earlier versions, which a kept data folder may still have."""
 
 STATEMENTS = (
     """create table if not exists nodes (
@@ -19,14 +24,12 @@ STATEMENTS = (
         group_id text, project_id text, subject_id text, session_id text, acquisition_id text,
         label text, doc text not null, info text not null default '{}')""",
     "create index if not exists nodes_kind on nodes (kind, id)",
-    "create index if not exists nodes_parent on nodes (kind, parent_id, id)",
-    "create index if not exists nodes_parent_label on nodes (parent_id, label, kind, id)",
-    "create index if not exists nodes_label on nodes (kind, label, id)",
-    "create index if not exists nodes_group on nodes (kind, group_id, id)",
-    "create index if not exists nodes_project on nodes (kind, project_id, id)",
-    "create index if not exists nodes_project_label on nodes (kind, project_id, label, id)",
-    "create index if not exists nodes_subject on nodes (kind, subject_id, id)",
-    "create index if not exists nodes_session on nodes (kind, session_id, id)",
+    "create index if not exists nodes_child on nodes (parent_id, kind, label, id)",
+    "create index if not exists nodes_in_project on nodes (project_id, kind, id)",
+    "create index if not exists nodes_in_project_label on nodes (project_id, kind, label, id)",
+    "create index if not exists nodes_in_subject on nodes (subject_id, kind, id) where subject_id is not null",
+    "create index if not exists nodes_in_session on nodes (session_id, kind, id) where session_id is not null",
+    *(f"drop index if exists nodes_{old}" for old in _DROPPED),
     """create table if not exists files (
         row integer primary key, file_id text not null, version integer not null, current integer not null,
         parent_kind text not null, parent_id text not null,
