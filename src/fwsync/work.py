@@ -144,7 +144,8 @@ class Summary(msgspec.Struct, kw_only=True):
     """The sum over all outcomes; exit code and verdict come from here alone.
 
     planned = done + unchanged + skipped + failed + stopped + rejected must hold, else the verdict is incomplete.
-    `facts` are numbers about the input, such as rows read; `would` counts by kind what a dry run would do.
+    `reasons` counts failures by reason, without what is another in each case; `examples` has one whole reason for each
+    that was cut. `facts` are numbers about the input, such as rows read; `would` counts by kind what a dry run would do.
     `ended_early` is set when an error ended the run.
     """
 
@@ -157,6 +158,7 @@ class Summary(msgspec.Struct, kw_only=True):
     states: Counter[str] = msgspec.field(default_factory=Counter)
     by_kind: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
     reasons: Counter[str] = msgspec.field(default_factory=Counter)
+    examples: dict[str, str] = msgspec.field(default_factory=dict)
     first_failures: list[Outcome] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
     would: Counter[str] = msgspec.field(default_factory=Counter)
@@ -173,7 +175,10 @@ class Summary(msgspec.Struct, kw_only=True):
         self.by_kind.setdefault(outcome.kind, Counter())[outcome.state] += 1
         self.bytes += outcome.bytes
         if outcome.state in ("failed", "skipped", "stopped"):
-            self.reasons[outcome.reason] += 1
+            group = group_of(outcome.reason)
+            self.reasons[group] += 1
+            if self.reasons[group] == 1 and group != outcome.reason:
+                self.examples[group] = f"{outcome.target}{outcome.reason.removeprefix(group)}"
         if outcome.state in ("failed", "rejected") and len(self.first_failures) < MOST_SHOWN:
             self.first_failures.append(outcome)
 
@@ -225,6 +230,18 @@ class Summary(msgspec.Struct, kw_only=True):
 
 MOST_SHOWN = 100
 """So many failed and rejected items are named in the summary; the journal has all."""
+
+EXISTS_OTHERWISE = "exists with other values"
+"""Reasons that begin so go on with `: field old > new, ...`."""
+
+_WITH_DETAILS = (EXISTS_OTHERWISE, "changed since the plan was made, plan again", "is there more than once")
+
+
+def group_of(reason: str) -> str:
+    """The reason without what is another for each item: so that a hundred thousand of them are one line, and little
+    memory."""
+    return next((start for start in _WITH_DETAILS if reason.startswith(start)), reason)
+
 
 PARENT_FAILED = "parent"
 """Reasons that begin so mark items that were skipped because the item above them was not done."""

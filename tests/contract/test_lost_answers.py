@@ -66,8 +66,9 @@ async def test_a_double_is_deleted_only_while_it_is_empty_and_unchanged(tmp_path
         await fw.subjects.add_note(ids[3], "someone's")
         creator._sent_twice = [Double("subject", project, label) for label in ("a", "b", "c")]
         (problem,) = await creator.settle_doubles()
-        assert "subject 'b' is there twice" in problem
-        assert ids[3] in problem
+        assert (problem.state, problem.target) == ("failed", "subject 'b'")
+        assert "more than once" in problem.reason
+        assert ids[3] in problem.reason
         assert [s.id async for s in fw.subjects.iter()] == [ids[0], ids[2], ids[3], ids[4]]
 
 

@@ -12,6 +12,7 @@ import click
 
 COMMANDS = {
     "import": ("importing:import_", "Create subjects, sessions and acquisitions from a CSV."),
+    "export": ("exporting:export", "Write a project's containers as the table that import reads."),
     "plan": ("planning:plan", "Write what an import would do to a file."),
     "apply": ("planning:apply_", "Carry out a plan file."),
     "mirror": ("mirroring:mirror", "Bring a gear's outputs into a local tree, and keep them in step."),

@@ -90,6 +90,8 @@ def _reasons(summary: Summary) -> list[str]:
     for reason, count in others[:MOST_REASONS]:
         targets = [o.target for o in summary.first_failures if o.reason == reason][:MOST_TARGETS]
         where = f" ({', '.join(targets)}{', ...' if count > len(targets) else ''})" if targets else ""
+        if example := summary.examples.get(reason):
+            where = f" (e.g. {example})" if count > 1 else f" ({example})"
         out.append(f"  {count:,} x {reason}{where}")
     if len(others) > MOST_REASONS:
         out.append(f"  and {len(others) - MOST_REASONS:,} more reasons")

@@ -23,7 +23,7 @@ from fwsync.run.rejects import default_path, write_rejects
 from fwsync.run.sending import Sender
 from fwsync.run.spool import Spool
 from fwsync.run.updating import Updater
-from fwsync.work import Outcome, Plan, Summary
+from fwsync.work import Plan, Summary
 
 
 async def import_csv(context: Context, source: str, *, dry: bool = False, limit: int | None = None) -> Summary:
@@ -130,18 +130,20 @@ async def planner_for(
 
 async def _apply(context: Context, plan: Plan, options: ImportOptions, arguments: dict[str, Any], job: str) -> Summary:
     run = await Run.begin(context, job, arguments)
-    creator = Creator(context.fw, context.journal, run.id, grace=context.settings.network.read_timeout)
-    handlers = {**creator.handlers(), **Updater(context.fw).handlers(), **Sender(context.fw).handlers()}
+    grace = context.settings.network.read_timeout
+    creator = Creator(context.fw, context.journal, run.id, grace=grace)
+    updater = Updater(context.fw, context.journal, run.id, grace=grace)
+    handlers = {**creator.handlers(), **updater.handlers(), **Sender(context.fw).handlers()}
 
     async def work() -> None:
         try:
             await run.carry_out(plan, handlers)
         finally:
             run.summary.warnings += creator.warnings
-        lines = await creator.settle_doubles()
-        lines += await find_doubles(context.fw, options.project_id, creator.made)
-        for line in lines:
+        doubles = await creator.settle_doubles()
+        doubles += await find_doubles(context.fw, options.project_id, creator.made)
+        for one in doubles:
             run.summary.planned = (run.summary.planned or 0) + 1
-            run.took(Outcome(key=f"double:{line}", kind="double", state="failed", target=line, reason=line))
+            run.took(one)
 
     return await guarded(run, work)

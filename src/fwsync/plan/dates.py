@@ -24,6 +24,7 @@ SERIALS = range(61, 109_575)
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - day numbers are local
 _DAY = 86_400
 _UNKNOWN = "is no date that is known; give its form by --date-format, e.g. '%d.%m.%Y %H:%M'"
+_TWO_DIGITS = "has a year of two digits; write all four, or give --date-format, e.g. '%d/%m/%y'"
 _OUTSIDE = f"is outside the years {YEARS.start} to {YEARS.stop - 1}"
 _NO_OFFSET = "has an offset outside -12:00 to +14:00, or one with seconds"
 
@@ -307,6 +308,8 @@ def _from_serial(text: str) -> Moment:
 def _from_numbers(found: re.Match[str], facts: DateFacts) -> date:
     a, _, b, year = found.groups()
     first, second, order = int(a), int(b), facts.order
+    if len(year) == 2:
+        raise ValueError(_TWO_DIGITS)  # before the order of day and month: telling that would not help
     proof, either = _proof(first, second), _could_be_either(first, second)
     if facts.mixed and (either or (proof and proof != order)):
         raise ValueError(_mixed(proof, facts))
@@ -353,7 +356,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], DateFacts], date]]
 
 def _day(year: str, month: int, day: int) -> date:
     if len(year) == 2:
-        raise ValueError("has a year of two digits; write all four, or give --date-format, e.g. '%d/%m/%y'")
+        raise ValueError(_TWO_DIGITS)
     if int(year) not in YEARS:
         raise ValueError(_OUTSIDE)
     try:

@@ -21,9 +21,9 @@ from fwsync.model import Container
 from fwsync.plan import values
 from fwsync.plan.csvtext import escaped
 from fwsync.plan.dates import YEARS
-from fwsync.plan.fields import LEVELS, Field, info_key, is_text
+from fwsync.plan.fields import LEVELS, Field, Level, info_key, is_text
 from fwsync.plan.importing import Held
-from fwsync.plan.rows import CONTROL, CONTROL_IN_LABEL, MOST_CELL
+from fwsync.plan.rows import CONTROL, CONTROL_IN_LABEL, FAILED_FORMULAS, MOST_CELL
 from fwsync.plan.table import open_text
 from fwsync.plan.timestamps import zone_named
 
@@ -72,10 +72,9 @@ def cells_of(depth: int, container: Container, today: date) -> Cells:
     if tags:
         out["tags"] = _json(sorted(tags))
     for key, value in (container.info or {}).items():
-        out[f"info.{key}"] = kind, text = info_cell(value)
-        size = len(_json(text)) if kind == "str" and len(text) > MOST_CELL // 2 else len(text)
-        if size > MOST_CELL or not _can_be_header(key):
-            del out[f"info.{key}"]
+        if (told := _info(key, value)) is not None:
+            out[f"info.{key}"] = told
+        else:
             lost.append(f"info.{key}")
     if lost:
         out[LOST] = lost
@@ -154,11 +153,27 @@ def _json(value: Any) -> str:
     return text if text.isprintable() else CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _can_be_header(key: str) -> bool:
-    return bool(key.strip()) and key == info_key(key) and not CONTROL.search(key) and len(key) < MOST_CELL
+def _info(key: str, value: Any) -> tuple[str, str] | None:
+    """Kind and cell of a key of `info`; None if import would refuse the key or the value."""
+    if not key.strip() or key != info_key(key) or CONTROL.search(key) or len(key) > MOST_CELL:
+        return None
+    try:
+        kind, text = info_cell(value)
+        if kind == "json":
+            values.info_value(text, kind)
+    except (ValueError, OverflowError, RecursionError):
+        return None
+    # A text stands in quotes if other values of its column make it JSON.
+    size = len(_json(text)) if kind == "str" and len(text) > MOST_CELL // 2 else len(text)
+    return (kind, text) if size <= MOST_CELL else None
 
 
 # --- which containers ---------------------------------------------------------------------------------------------
+
+
+REFUSED = "labels that import would refuse, left out"
+DOUBLE = "labels that are there more than once under one parent, of which only the oldest is written"
+UNREADABLE = "values that import would refuse, left empty"
 
 
 class Losses(msgspec.Struct):
@@ -173,6 +188,11 @@ class Losses(msgspec.Struct):
         self.counts[what] = self.counts.get(what, 0) + 1
         self.examples.setdefault(what, example if len(example) <= 200 else example[:197] + "...")
 
+    @property
+    def left_out(self) -> int:
+        """How many containers are not in the table."""
+        return self.counts.get(REFUSED, 0) + self.counts.get(DOUBLE, 0) + self.below
+
     def warnings(self) -> list[str]:
         """One line for each kind."""
         out = [f"{what}: {count:,} (e.g. {self.examples[what]})" for what, count in self.counts.items()]
@@ -181,15 +201,11 @@ class Losses(msgspec.Struct):
         return out
 
 
-REFUSED = "labels that import would refuse, left out"
-DOUBLE = "labels that are there more than once under one parent, of which only the oldest is written"
-UNREADABLE = "values that import would refuse, left empty"
-
-
 def kept(held: Iterable[Held], project_id: str, losses: Losses) -> Iterator[Held]:
     """The containers that a table can name: not those whose label import would refuse, nor younger ones with the label
     of an older, nor what is below these. `held` is depth first, by labels, of equals the oldest first."""
-    ids, path = [project_id], []  # of the project and of the containers down to where the stream is; their labels
+    ids = [project_id]  # of the project, and of the containers down to where the stream is
+    path: list[str] = []
     for one in held:
         depth, label = len(one.labels) - 1, one.labels[-1]
         if len(ids) <= depth or one.parent_id != ids[depth]:
@@ -220,7 +236,7 @@ def _shown(one: Held) -> str:
 class Column(msgspec.Struct, frozen=True):
     """One column: its field within its level, and the type in its header, if any."""
 
-    level: str
+    level: Level
     name: str
     type: str = ""
 
@@ -269,13 +285,14 @@ class Survey:
 
 def _kind_of_text(cell: str) -> str:
     """`str` for a text that does not survive a plain reading."""
-    return "str" if cell != cell.strip() or values.is_missing_text(cell) else ""
+    plain = cell == cell.strip() and not values.is_missing_text(cell) and cell not in FAILED_FORMULAS
+    return "" if plain else "str"
 
 
-def _type(level: str, name: str, kinds: set[str]) -> str:
+def _type(level: Level, name: str, kinds: set[str]) -> str:
     if name.startswith("info."):
         return next(iter(kinds)) if len(kinds) == 1 else "json"
-    if name == "label" or (level in LEVELS and is_text(Field(level, name))):  # type: ignore[arg-type]
+    if name == "label" or is_text(Field(level, name)):
         return "str" if "str" in kinds else ""
     return {"age": "seconds", "tags": "json"}.get(name, "")
 

@@ -226,7 +226,7 @@ SPELLINGS: tuple[Spelling, ...] = (
          "fecha de adquisición", "fecha de estudio", "data scansione", "data della scansione", "data esame",
          "datum scan", "data do exame",
          "fecha del estudio", "fecha de la exploración", "data dell'esame", "onderzoeksdatum", "date d'acquisition"),
-        ("date", "Datum", "fecha", "data", "series date"),
+        ("date", "Datum", "fecha", "series date"),
     ),
     Spelling(
         "acquisition.time",

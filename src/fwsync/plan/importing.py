@@ -17,10 +17,9 @@ from fwsync.plan.fields import LEVELS
 from fwsync.plan.row import LEAST_OF_AGES, RowError, Values
 from fwsync.plan.stored import Change, differences
 from fwsync.plan.wanted import Wanted
-from fwsync.work import ChangeContainer, Entry, NewContainer, Outcome, SendFile, State, WorkItem
+from fwsync.work import EXISTS_OTHERWISE, ChangeContainer, Entry, NewContainer, Outcome, SendFile, State, WorkItem
 
 OnConflict = Literal["skip", "update", "error"]
-EXISTS_OTHERWISE = "exists with other values"
 NO_KEYS: frozenset[str] = frozenset()
 
 

@@ -116,20 +116,19 @@ class RowReader:
     def _unusable(self, line: int, cells: list[str]) -> RowError | None:
         labels = {at for at, field in self._columns.fields if field.name == "label"}
         labels |= {at for template in self._columns.labels if template for at in template.columns()}
-        exact = {at for at, field in self._columns.fields if field.type == "str"}
         for at, cell in enumerate(cells):
             if len(cell) > MOST_CELL:
                 return RowError(
                     line, self._columns.name(at), f"has {len(cell):,} characters; at most {MOST_CELL:,} are taken"
                 )
-            pattern = _CONTROL_IN_LABEL if at in labels else _CONTROL
+            pattern = CONTROL_IN_LABEL if at in labels else CONTROL
             if found := pattern.search(cell if at in self._exact else cell.strip()):
                 return RowError(line, self._columns.name(at), f"holds a control character ({found.group()!r})")
         return None
 
     def _failed_formula(self, line: int, cells: list[str]) -> RowError | None:
         for at, cell in enumerate(cells):
-            if at in self._used and cell.strip() in FAILED_FORMULAS:
+            if at in self._used and at not in self._exact and cell.strip() in FAILED_FORMULAS:
                 return RowError(line, self._columns.name(at), f"holds {cell.strip()}: a formula failed there")
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from typing import Any
 
 import msgspec
@@ -31,10 +32,10 @@ def is_missing_text(cell: str) -> bool:
 # --- sex ----------------------------------------------------------------------------------------------------------
 
 _SEXES = {
-    **dict.fromkeys(("m", "male", "man", "männlich", "mann", "maennlich", "masculin", "homme", "masculino", "hombre", "varón", "varon",
-                     "maschio", "maschile", "mannelijk", "homem"), "male"),
-    **dict.fromkeys(("f", "female", "woman", "w", "weiblich", "frau", "féminin", "feminin", "femme", "femenino", "mujer",
-                     "feminino", "femmina", "femminile", "vrouw", "vrouwelijk", "mulher"), "female"),
+    **dict.fromkeys(("m", "male", "man", "männlich", "maennlich", "mann", "masculin", "homme", "masculino", "hombre",
+                     "varón", "varon", "maschio", "maschile", "mannelijk", "homem"), "male"),
+    **dict.fromkeys(("f", "female", "woman", "w", "weiblich", "frau", "féminin", "feminin", "femme", "femenino",
+                     "mujer", "feminino", "femmina", "femminile", "vrouw", "vrouwelijk", "mulher"), "female"),
     **dict.fromkeys(("o", "other", "divers", "autre", "otro", "altro", "anders", "outro"), "other"),
     **dict.fromkeys(("u", "unknown", "unbekannt", "inconnu", "desconocido", "sconosciuto", "onbekend"), "unknown"),
 }  # fmt: skip
@@ -46,7 +47,7 @@ def sex(cell: str, *, beside_h: bool = False) -> str:
     `beside_h`: the column has an `H` too. Then `M` may be Spanish (mujer) and `H` is not read at all: a guess would
     turn women into men.
     """
-    word = cell.strip().casefold()
+    word = unicodedata.normalize("NFC", cell.strip()).casefold()
     if beside_h and word in ("m", "h"):
         raise ValueError(f"{cell!r} can't be told in a column with H and M (hombre, mujer); write male or female")
     found = _SEXES.get(word)

@@ -7,7 +7,6 @@ run looks up intents without an outcome first. An upsert is idempotent by natura
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -20,8 +19,9 @@ from fwsync.client import query as q
 from fwsync.client.api import Flywheel, Upserted
 from fwsync.errors import AuthError, ConflictError, FwsyncError, LostAnswerError, RemoteError
 from fwsync.model import PLURALS, Container, Reference
-from fwsync.run.doubles import Made
+from fwsync.run.doubles import Made, double_outcome
 from fwsync.run.journal import Intent, Journal
+from fwsync.run.marking import Marker
 from fwsync.run.pool import Handler
 from fwsync.work import NewContainer, Outcome, State, WorkItem
 
@@ -47,6 +47,7 @@ class Creator:
         """`grace` is how many seconds after sending a create may still be carried out by the site."""
         self._fw, self._journal, self._run, self._grace = fw, journal, run, grace
         self._upsert: bool | None = None if upsert else False
+        self._marker = Marker(fw, journal, run, grace=grace)
         self._probe = anyio.Lock()
         self._probed = not upsert
         self._loading = anyio.Lock()
@@ -134,7 +135,7 @@ class Creator:
     async def _mark(self, item: WorkItem, ident: str, *, tags: bool) -> None:
         """Put tags and notes on a container that was just created; harmless when repeated."""
         new = _payload(item)
-        await add_marks(self._fw, new.level, ident, new.tags if tags else (), new.notes)
+        await self._marker.mark(new.level, ident, new.tags if tags else (), new.notes)
         self._end(item)
 
     def _end(self, item: WorkItem) -> None:
@@ -248,9 +249,9 @@ class Creator:
 
     # --- after the run ------------------------------------------------------------------------------------------
 
-    async def settle_doubles(self) -> list[str]:
+    async def settle_doubles(self) -> list[Outcome]:
         """Look once more where a create was sent twice. A double that this run made, still empty and unchanged, is
-        deleted; every other is returned as a line for the report."""
+        deleted; every other is returned as a failure for the report."""
         problems = []
         for double in self._sent_twice:
             found = sorted(
@@ -261,7 +262,7 @@ class Creator:
                     await self._fw.noun(double.level).delete(extra.id)
                     log.info("double deleted", level=double.level, id=extra.id)
                 else:
-                    problems.append(f"{double.level} {double.label!r} is there twice ({found[0].id} and {extra.id})")
+                    problems.append(double_outcome(double.level, double.label, (found[0].id, extra.id)))
                     self.made.pop(found[0].id, None)
                     self.made.pop(extra.id, None)
         return problems
@@ -296,24 +297,6 @@ def _settled(item: WorkItem, found: Upserted | None, seconds: float) -> Outcome:
 def _sent(new: NewContainer) -> dict[str, Any]:
     """What was sent of a container, for `fwsync undo` to compare with."""
     return {"label": new.label, **new.fields, "tags": list(new.tags), "notes": list(new.notes)}
-
-
-async def add_marks(fw: Flywheel, level: str, ident: str, tags: Sequence[str], notes: Sequence[str]) -> None:
-    """Add tags and notes to a container; those that are there already are not added again."""
-    noun = fw.noun(level)
-    for tag in tags:
-        with contextlib.suppress(ConflictError):
-            await noun.add_tag(ident, tag)
-    if not notes:
-        return
-    held = {note.get("text") for note in (await noun.get(ident)).notes or ()}
-    for text in notes:
-        while text not in held:
-            try:
-                await noun.add_note(ident, text)
-                break
-            except LostAnswerError:
-                held = {note.get("text") for note in (await noun.get(ident)).notes or ()}
 
 
 def _payload(item: WorkItem) -> NewContainer:

@@ -7,7 +7,7 @@ prevented there, and deleting could take both away; so it is seen, and said.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import anyio
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from fwsync.client import query as q
 from fwsync.client.api import Flywheel
 from fwsync.model import Acquisition, Container, Reference, Session
+from fwsync.work import Outcome
 
 FEW = 20
 """So few are looked up by label; more by reading the project's pages."""
@@ -30,17 +31,17 @@ class Made(msgspec.Struct, frozen=True):
     label: str
 
 
-async def find_doubles(fw: Flywheel, project_id: str, made: Mapping[str, Made]) -> list[str]:
-    """A line for each container of `made` (by id) that has a double."""
-    lines: list[str] = []
+async def find_doubles(fw: Flywheel, project_id: str, made: Mapping[str, Made]) -> list[Outcome]:
+    """A failure for each container of `made` (by id) that has a double."""
+    out: list[Outcome] = []
     for level in ("session", "acquisition"):
         of_level = {ident: one for ident, one in made.items() if one.level == level}
         if of_level:
-            lines += await _of_level(fw, project_id, level, of_level)
-    return lines
+            out += await _of_level(fw, project_id, level, of_level)
+    return out
 
 
-async def _of_level(fw: Flywheel, project_id: str, level: str, made: Mapping[str, Made]) -> list[str]:
+async def _of_level(fw: Flywheel, project_id: str, level: str, made: Mapping[str, Made]) -> list[Outcome]:
     keys = {(one.parent_id, one.label) for one in made.values()}
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
 
@@ -57,15 +58,20 @@ async def _of_level(fw: Flywheel, project_id: str, level: str, made: Mapping[str
             for parent, label in keys:
                 filters = q.where("label", "=", label) if q.expressible(label) else ""
                 group.start_soon(take, Reference(type=PARENT[level], id=parent), filters)
-    out = []
-    for (_, label), idents in found.items():
-        several = sorted(set(idents))
-        if len(several) > 1:
-            out.append(
-                f"{level} {label!r} is there {len(several)} times ({' and '.join(several)}):"
-                " someone else made one at the same time"
-            )
-    return sorted(out)
+    several = [(label, sorted(set(idents))) for (_, label), idents in found.items() if len(set(idents)) > 1]
+    return [double_outcome(level, label, idents) for label, idents in several]
+
+
+def double_outcome(level: str, label: str, idents: Sequence[str]) -> Outcome:
+    """The failure that tells of containers with one natural key, by their ids."""
+    return Outcome(
+        key=f"double:{':'.join(idents)}",
+        kind="double",
+        state="failed",
+        target=f"{level} {label!r}",
+        reason=f"is there more than once: {' and '.join(idents)}; another run or person made one at the same time",
+        ref=idents[0],
+    )
 
 
 def _parent(container: Container) -> str:

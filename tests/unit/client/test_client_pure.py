@@ -155,6 +155,18 @@ async def test_the_limiter_shrinks_at_most_once_a_second_and_grows_back() -> Non
     assert limiter.limit == 20
 
 
+async def test_the_limiter_doubles_each_round_until_it_is_first_told_to_slow_down() -> None:
+    clock = [0.0]
+    limiter = retry.AdaptiveLimiter(16, 64, clock=lambda: clock[0])
+    for _ in range(16):
+        limiter.went_well()
+    assert limiter.limit == 32
+    limiter.too_much()
+    for _ in range(16):
+        limiter.went_well()
+    assert limiter.limit < 18
+
+
 @given(content=st.binary(max_size=5000), cut=st.integers(1, 999), stored=st.booleans(), extra=st.integers(0, 20))
 def test_a_member_is_unpacked_from_any_pieces(content: bytes, cut: int, stored: bool, extra: int) -> None:
     packer = zlib.compressobj(6, zlib.DEFLATED, -15)
