@@ -8,7 +8,7 @@ export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench bench-import clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one by make PYTHON=...") if sys.version_info < (3, 11) else None'
@@ -35,6 +35,10 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-import: $(STAMP)
+	$(BIN)/python bench/imports.py
+	$(BIN)/python bench/tables.py
 
 bench: $(STAMP)
 	$(BIN)/python bench/compare.py

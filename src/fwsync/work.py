@@ -144,8 +144,9 @@ class Summary(msgspec.Struct, kw_only=True):
     """The sum over all outcomes; exit code and verdict come from here alone.
 
     planned = done + unchanged + skipped + failed + stopped + rejected must hold, else the verdict is incomplete.
-    `reasons` counts failures by reason, without what is another in each case; `examples` has one whole reason for each
-    that was cut. `facts` are numbers about the input, such as rows read; `would` counts by kind what a dry run would do.
+    `reasons` counts failures by reason, without what is another in each case; `examples` has one whole reason for
+    each that was cut. `facts` are numbers about the input, such as rows read; `would` counts by kind what a dry run
+    would do.
     `ended_early` is set when an error ended the run.
     """
 

@@ -7,14 +7,17 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from site_ import Person, Site, add_project, counts, sandbox
 
+from fwsync.model import Acquisition, Project, Session, Subject
+from fwsync.operations.exporting import export_project
 from fwsync.plan.exporting import DOUBLE, REFUSED, UNREADABLE
 
 HOSTILE = ("a/b", 'say "hi", twice', "007", "NA", "=cmd|' /C calc'!A0", " blank ", "-", "'=x", "é;\t".strip(), "#REF!")
@@ -262,3 +265,42 @@ def test_a_reader_that_goes_away_is_no_error(person: Person, site: Site) -> None
     assert process.stderr.read() == ""
     assert process.wait(60) in (0, 1)  # 1 is click's own for a broken pipe
     process.stderr.close()
+
+
+class Listing:
+    """A kind of container on a site whose listings leave info out."""
+
+    def __init__(self, *held: Any) -> None:
+        self.held = {one.id: one for one in held}
+
+    async def iter(self, **_: Any) -> AsyncIterator[Any]:
+        for one in self.held.values():
+            yield msgspec.structs.replace(one, info=None)
+
+    async def get(self, ident: str) -> Any:
+        return self.held[ident]
+
+
+class OddSite:
+    projects = Listing(Project(id="p", label="odd", group="lab"))
+    subjects = Listing(Subject(id="s", code="sub", info={"k": 1}, info_exists=True))
+    sessions = Listing(
+        Session(id="e", label="ses", subject={"_id": "s"}),
+        Session(id="f", label="idle", subject="s", info_exists=False),
+    )
+    acquisitions = Listing(
+        Acquisition(id="a", label="scan", session="e"), Acquisition(id="b", label="b", session="new")
+    )
+    site = "odd.example.org"
+
+
+async def test_info_that_a_listing_leaves_out_is_fetched_and_a_project_that_changes_is_told(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    fw: Any = OddSite()
+    done = await export_project(fw, "<id:p>", stream, state_folder=tmp_path)
+    assert stream.getvalue().decode().splitlines() == [
+        "subject.label,subject.info.k:int,session.label,acquisition.label", "sub,1,idle,", "sub,1,ses,scan",
+    ]  # fmt: skip
+    assert (done.exit_code, len(done.warnings)) == (3, 1)
+    assert "changed while it was read, and 1 containers are missing" in done.warnings[0]
+    assert not list((tmp_path / "spool").iterdir())

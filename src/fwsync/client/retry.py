@@ -65,8 +65,8 @@ _NEVER = float("-inf")
 
 
 class AdaptiveLimiter:
-    """Bounds what is in flight: doubles with every full round of successes until the site first asks to slow down;
-    shrinks by half on 429, 503 and time-outs, at most once a second, and from then on grows back by one slot a round."""
+    """Bounds what is in flight: doubles with every full round of successes until the site first asks to slow down.
+    Shrinks by half on 429, 503 and time-outs, at most once a second, and from then on grows by one slot a round."""
 
     def __init__(self, start: int, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = float(min(start, most))

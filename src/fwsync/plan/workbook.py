@@ -1,8 +1,9 @@
 """A sheet of a workbook (.xlsx, .xls, .ods) as records of text, as if it had been saved as CSV in ISO forms.
 
-Two readers share the work. calamine is quick, keeps the whole sheet in memory, and does not tell number formats; so
-large sheets, and workbooks that show numbers with leading zeros by a format (`000` shows 7 as 007), go through
-openpyxl, which streams and tells formats, at a seventh of the speed.
+Two readers share the work. calamine is quick, keeps the whole sheet in memory, and tells neither number formats nor a
+failed formula from an empty cell; so large sheets, and workbooks that show numbers with leading zeros by a format
+(`000` shows 7 as 007) or hold `#REF!` and the like, go through openpyxl, which streams and tells both, at a seventh of
+the speed.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
+import struct
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from fwsync.errors import InputFileError
 from fwsync.plan.table import Record, Sheet
@@ -24,6 +26,12 @@ MOST_IN_MEMORY = 64 * 1024 * 1024
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _PADDED = re.compile(r"0{2,}\Z")
 _PADDED_FORMAT = re.compile(rb'formatCode="0{2,}"')
+_FAILED = re.compile(rb"<v>#(?:REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!)</v>")
+_UNSAVED = re.compile(rb"</f>(?:<v ?/>|<v></v>|</c>)")
+_NEVER_WORKED_OUT = (
+    "holds formulas without a value, which count as empty cells: open it in a spreadsheet program, save it, and import"
+    " it again"
+)
 
 
 def is_workbook(file: BinaryIO) -> bool:
@@ -36,8 +44,8 @@ def is_workbook(file: BinaryIO) -> bool:
         return False
     try:
         names = set(zipfile.ZipFile(file).namelist())
-    except zipfile.BadZipFile:
-        return False
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError, struct.error):
+        return False  # a damaged archive
     finally:
         file.seek(0)
     return bool(names & {"xl/workbook.xml", "xl/workbook.bin", "content.xml"})
@@ -49,7 +57,8 @@ def open_workbook(file: BinaryIO, path: str, *, sheet: str = "") -> Sheet:
     InputFileError for a damaged or protected workbook, an unknown sheet, or one without a header.
     """
     try:
-        names, chosen, rows = _rows(file, sheet)
+        must_stream, unsaved = _looked(file)
+        names, chosen, rows = _streamed(file, sheet) if must_stream else _at_once(file, sheet)
     except InputFileError as error:
         raise InputFileError(str(error).removeprefix(": "), path=path) from error.__cause__
     except Exception as error:
@@ -62,12 +71,11 @@ def open_workbook(file: BinaryIO, path: str, *, sheet: str = "") -> Sheet:
         raise InputFileError(f"sheet {chosen!r} is empty; its first row must name the columns", path=path)
     others = [name for name in names if name != chosen]
     notes = [f"sheet {chosen!r} was read; there is {', '.join(map(repr, others[:3]))} too (--sheet)"] if others else []
+    notes += [_NEVER_WORKED_OUT] if unsaved else []
     return Sheet(path, header, line, records, notes, ",", "workbook")
 
 
-def _rows(file: BinaryIO, wanted: str) -> tuple[list[str], str, Iterable[list[str]]]:
-    if _needs_streaming(file):
-        return _streamed(file, wanted)
+def _at_once(file: BinaryIO, wanted: str) -> tuple[list[str], str, Iterable[list[str]]]:
     import python_calamine  # noqa: PLC0415 - loaded for workbooks alone
 
     book = python_calamine.CalamineWorkbook.from_filelike(file)
@@ -94,17 +102,32 @@ def _candidates(shown: list[str], everyone: list[str], wanted: str) -> list[str]
     return shown
 
 
-def _needs_streaming(file: BinaryIO) -> bool:
+def _looked(file: BinaryIO) -> tuple[bool, bool]:
+    """Whether a workbook must be streamed, and whether it has formulas that no program has worked out."""
     try:
         if not zipfile.is_zipfile(file):
-            return False
+            return False, False
         with zipfile.ZipFile(file) as archive:
-            largest = max((i.file_size for i in archive.infolist() if "worksheets/" in i.filename), default=0)
-            if largest > MOST_IN_MEMORY:
-                return True
-            return "xl/styles.xml" in archive.namelist() and bool(_PADDED_FORMAT.search(archive.read("xl/styles.xml")))
+            sheets = [i for i in archive.infolist() if "worksheets/" in i.filename and i.filename.endswith(".xml")]
+            styles = archive.read("xl/styles.xml") if "xl/styles.xml" in archive.namelist() else b""
+            stream = bool(_PADDED_FORMAT.search(styles)) or any(i.file_size > MOST_IN_MEMORY for i in sheets)
+            unsaved = False
+            for sheet in sheets:
+                with archive.open(sheet) as xml:
+                    for piece in _pieces(xml):
+                        stream = stream or bool(_FAILED.search(piece))
+                        unsaved = unsaved or bool(_UNSAVED.search(piece))
+            return stream, unsaved
     finally:
         file.seek(0)
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """A file in pieces that overlap, so that nothing short is cut in two."""
+    end = b""
+    while piece := file.read(1 << 20):
+        yield end + piece
+        end = piece[-32:]
 
 
 def _streamed(file: BinaryIO, wanted: str) -> tuple[list[str], str, Iterator[list[str]]]:

@@ -176,7 +176,7 @@ class Journal:
         error: BaseException | None = None
         try:
             self._connection.execute("begin immediate")
-            results = [(job, job[0](self._connection)) for job in jobs]
+            results = [(job, _without_cursor(job[0](self._connection))) for job in jobs]
             self._connection.execute("commit")
         except sqlite3.Error as caught:
             if self._connection.in_transaction:
@@ -340,6 +340,14 @@ class Journal:
 _ADD_OUTCOME = "insert or replace into outcomes values (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.AbstractEventLoop | None", "asyncio.Future[Any] | None"]
+
+
+def _without_cursor(result: Any) -> Any:
+    """A cursor must not leave this thread: to be dropped in another one resets a statement that is in use here."""
+    if isinstance(result, sqlite3.Cursor):
+        result.close()
+        return None
+    return result
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

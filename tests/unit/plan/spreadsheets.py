@@ -618,6 +618,19 @@ WORKBOOKS = [
         ),
         tree=one("s1", {"info.consent": True, "sex": "female"}) | one("s3", {"info.consent": False}),
         wrong=((3, "Subject ID", "is empty"),),
+        says=("holds formulas without a value",),
+    ),
+    Case(
+        name="failed formulas in a workbook",
+        file="subjects.xlsx",
+        data=book(
+            ("Subject ID", "session", "age", "colour"),
+            ("s1", "#REF!", 3, None),
+            ("s2", "v1", "#VALUE!", None),
+            ("s3", "v1", "#N/A", "#NAME?"),
+        ),
+        tree=below(("s3", "v1", "Struct_T1")),
+        wrong=((2, "session", "#REF!: a formula failed"), (3, "age", "#VALUE!")),
     ),
     Case(
         name="several sheets, the first hidden",
