@@ -16,6 +16,7 @@ import msgspec
 from fwsync.cli.main import COMMANDS, cli
 from fwsync.cli.options import Common
 from fwsync.config import SECTIONS, SHORT_NAMES
+from fwsync.plan.fields import AGE_UNITS, LEVELS, ROW_WIDE, SPELLINGS, TYPES, names_of
 from fwsync.sandbox.command import parser
 
 ROOT = Path(__file__).parent.parent
@@ -182,7 +183,43 @@ def commands_page() -> str:
     return "\n".join(out) + "\n"
 
 
+def columns_page() -> str:
+    """docs/reference/columns.md: every field of an import and the spellings by which its column is known."""
+    out = [
+        "# Columns that `fwsync import` knows",
+        "",
+        "Compared without case, blanks and `_ - . ( ) [ ] / : # '`. A weak spelling gives way to a column with a strong",
+        "one. Any field can be given outright, by `--map 'column=field'`, by `[import.mapping]`, or by its own name as the",
+        "column's header (`subject.sex`). `:type` after it says how to read the cells.",
+        "",
+        "| field | known spellings | weak ones |",
+        "|---|---|---|",
+    ]
+    told: dict[str, tuple[list[str], list[str]]] = {}
+    for spelling in SPELLINGS:
+        strong, weak = told.setdefault(spelling.path, ([], []))
+        strong += spelling.strong
+        weak += spelling.weak
+    out += [f"| `{path}` | {', '.join(strong)} | {', '.join(weak)} |" for path, (strong, weak) in told.items()]
+    out += ["", "## Every field", "", "| level | fields |", "|---|---|"]
+    for level in LEVELS:
+        names = [f"`{name}`" for name in names_of(level)]
+        out.append(f"| {level} | {', '.join([*names, '`info.KEY`', '`file.classification.KEY`', '`file.info.KEY`'])} |")
+    out.append(f"| the row | {', '.join(f'`{name}`' for name in ROW_WIDE)} |")
+    out += [
+        "",
+        f"Types: `info` and `file.info` take {', '.join(f'`:{name}`' for name in TYPES)}; `session.age` takes",
+        f"{', '.join(f'`:{unit}`' for unit in AGE_UNITS)}; labels and texts take `:str` (the cell exactly as it is);",
+        "tags and notes take `:json` (a list of texts).",
+        "",
+        "A date and a time of one level (`acquisition.date`, `acquisition.time`) are put together; one alone is the whole",
+        "timestamp. `date_of_birth` without a level serves to work out ages and is not sent.",
+    ]
+    return "\n".join(out) + "\n"
+
+
 PAGES = {
+    "docs/reference/columns.md": columns_page,
     "config/fwsync.toml": config_toml,
     "docs/reference/settings.md": settings_page,
     "docs/reference/commands.md": commands_page,

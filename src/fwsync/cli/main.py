@@ -88,6 +88,9 @@ def main(argv: list[str] | None = None) -> int:
         return _say("stopped", 130)
     except click.ClickException as error:
         return _say(" ".join(error.format_message().split()), 2)
+    except SystemExit as leave:
+        # click ends so when the reader of our output has gone.
+        return 0 if isinstance(leave.__context__, BrokenPipeError) else int(leave.code or 0)
     except KeyboardInterrupt:
         return _say("stopped; run the same command again to go on from here", 130)
     except BrokenPipeError:

@@ -33,8 +33,8 @@ async def import_csv(context: Context, source: str, *, dry: bool = False, limit:
     """
     settings = context.settings.importing
     with Spool(context.settings.state_folder) as spool:
-        table = await read_table(context, source, spool, limit)
         project = await find_project(context.fw, settings.project or context.settings.site.project)
+        table = await read_table(context, source, spool, limit)
         options = import_options(context, project)
         rejects = None
         if table.rejected and not dry:
@@ -63,7 +63,7 @@ async def read_table(context: Context, source: str, spool: Spool, limit: int | N
     settings = context.settings.importing
     context.reporter.phase(f"reading {source}")
     opened = await open_table(context.fw, source, settings, spool)
-    return await judge_table(opened, source, settings, spool, limit=limit)
+    return await judge_table(opened, source, settings, spool, limit=limit, tell=context.reporter.phase)
 
 
 def import_options(context: Context, project: Project) -> ImportOptions:

@@ -33,8 +33,8 @@ async def plan_import(context: Context, source: str, out: str, *, limit: int | N
     if os.path.lexists(to):
         raise TargetError(f"{out}: exists already; name a new file, or remove it first")
     with Spool(context.settings.state_folder) as spool:
-        table = await read_table(context, source, spool, limit)
         project = await find_project(context.fw, settings.project or context.settings.site.project)
+        table = await read_table(context, source, spool, limit)
         options = import_options(context, project)
         partial = to.with_name(f".{to.name}.{os.getpid()}.part")
         with disk_errors(out):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+import anyio.from_thread
 import anyio.to_thread
 import msgspec
 
@@ -35,6 +36,9 @@ from fwsync.work import FetchFile
 T = TypeVar("T")
 
 REMOTE = "fw://"
+
+MANY = 50_000
+"""Rows beyond which reading takes long enough to tell how far it is."""
 
 
 class Opened(msgspec.Struct):
@@ -148,19 +152,39 @@ def reading(settings: ImportSettings) -> Reading:
 
 
 async def judge_table(
-    opened: Opened, source: str, settings: ImportSettings, spool: Spool, *, limit: int | None = None
+    opened: Opened,
+    source: str,
+    settings: ImportSettings,
+    spool: Spool,
+    *,
+    limit: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Table:
-    """Read and judge every row (or the first `limit`). InputFileError for what is wrong with the file as a whole."""
-    return await anyio.to_thread.run_sync(_judged, opened, source, settings, spool, limit)
+    """Read and judge every row (or the first `limit`); `tell` is told of phases that take long. InputFileError for
+    what is wrong with the file as a whole."""
+
+    def aloud(text: str) -> None:
+        anyio.from_thread.run_sync(tell, text)
+
+    return await anyio.to_thread.run_sync(_judged, opened, source, settings, spool, limit, aloud)
 
 
-def _judged(opened: Opened, source: str, settings: ImportSettings, spool: Spool, limit: int | None) -> Table:
+def _judged(
+    opened: Opened,
+    source: str,
+    settings: ImportSettings,
+    spool: Spool,
+    limit: int | None,
+    tell: Callable[[str], None],
+) -> Table:
     sheet, columns = opened.sheet, opened.columns
     table = Table(sheet, columns, warnings=[f"{source} {note}" for note in sheet.notes] + columns.notes)
     gatherer = Gatherer(columns)
     times = reading(settings)
     table.rows = spool.add_raw(islice(sheet.records, limit), gatherer.see)
     facts = gatherer.facts(times, source)
+    if table.rows > MANY:
+        tell(f"checking {table.rows:,} rows")
     options = RowOptions(
         reading=times,
         days_per_year=settings.days_per_year,
@@ -182,6 +206,8 @@ def _judged(opened: Opened, source: str, settings: ImportSettings, spool: Spool,
                 table.items += len(one.fields["files"])
                 table.bytes += sum(file["size"] for file in one.fields["files"])
 
+    if table.rows > MANY:
+        tell("comparing rows with each other")
     headers = {field.path: columns.name(at) for at, field in columns.fields}
     spool.judged(lambda rows: judge(rows, headers), count)
     table.items += table.rejected

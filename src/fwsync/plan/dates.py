@@ -39,6 +39,7 @@ _DAY_NAME = re.compile(
 _NAME_DAY = re.compile(
     r"([^\W\d_]+)\.?[ /\-]?([0-9]{1,2})(?:st|nd|rd|th)?(?:, ?|[ /.\-])([0-9]{4}|[0-9]{2})(?!\d)", re.IGNORECASE
 )
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)\Z", re.ASCII)
 _SERIAL = re.compile(r"([1-9]\d{1,5})(?:[.,](\d+))?\Z", re.ASCII)
 _FRACTION = re.compile(r"0[.,](\d+)\Z", re.ASCII)
 
@@ -234,9 +235,10 @@ def _shown(cell: str) -> str:
 
 
 def _moment(text: str, facts: DateFacts, formats: Sequence[str]) -> Moment:
-    if formats:
+    # A whole ISO time with its offset means one instant whatever the formats are for; fwsync export writes these.
+    if formats and not _INSTANT.match(text):
         return _by_format(text, formats)
-    if facts.serial:
+    if facts.serial and not formats:
         return _from_serial(text)
     for pattern, read in _FORMS:
         if (found := pattern.match(text)) is not None:

@@ -111,6 +111,9 @@ def _checked(field: Field, text: str) -> Field:
 
 
 def _near(path: str) -> str:
+    rest = path.partition(".")[2]
+    if elsewhere := [f"{level}.{rest}" for level in LEVELS if rest in names_of(level)]:
+        return f"; did you mean {' or '.join(elsewhere)}?"
     known = [f"{level}.{name}" for level in LEVELS for name in names_of(level)]
     known += [f"{level}.info.NAME" for level in LEVELS] + list(ROW_WIDE)
     close = difflib.get_close_matches(path, known, n=3, cutoff=0.6) or difflib.get_close_matches(

@@ -69,7 +69,7 @@ def test_paths(text: str, field: Field) -> None:
     ],
 )
 def test_what_is_no_field_says_what_is_near(text: str, part: str) -> None:
-    with pytest.raises(ValueError, match="is no field|can't be read") as caught:
+    with pytest.raises(ValueError, match=r"is no field|can't be read") as caught:
         parse_field(text)
     assert part in str(caught.value)
 
