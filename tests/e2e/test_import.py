@@ -506,3 +506,64 @@ def test_nothing_is_left_in_the_state_folder(person: Person, study: Study) -> No
     spool = person.home / "state" / "fwsync" / "spool"
     assert list(spool.iterdir()) == []
     assert os.stat(spool).st_mode & 0o777 == 0o700
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+def test_zones_of_sites_and_dates_without_a_time(person: Person, study: Study) -> None:
+    write(
+        person, "fwsync.toml",
+        f'[site]\nproject = "{study.path}"\n[import]\nmapping = {{ MRN = "subject.label", Where = "subject.info.site" }}\n'
+        'site_column = "Where"\ndate_formats = ["%d.%m.%Y %H:%M"]\n'
+        '[import.site_zones]\nBasel = "Europe/Zurich"\nBoston = "America/New_York"\n',
+    )  # fmt: skip
+    write(
+        person,
+        "t.csv",
+        "MRN,Where,scan date\n1,Basel,03.10.2019 15:32\n2,boston,03.10.2019 15:32\n3,Bern,03.10.2019 15:32\n",
+    )
+    done = person.types("import", "t.csv")
+    assert done.returncode == 3
+    assert "line 4, Where: 'Bern' has no zone in [import.site_zones]; there is Basel, Boston" in done.stdout
+    scans = {label: study.acquisitions(label, "Session1")["Struct_T1"] for label in ("1", "2")}
+    assert scans["1"].timestamp.isoformat() == "2019-10-03T13:32:00+00:00"
+    assert scans["2"].timestamp.isoformat() == "2019-10-03T19:32:00+00:00"
+    assert scans["2"].timezone == "America/New_York"
+    assert study.subjects()["2"].info == {"site": "boston"}
+    (person.work / "fwsync.toml").unlink()
+    write(person, "d.csv", "Subject ID,scan date,timezone\n4,2019-10-03,\n5,2019-10-03,Asia/Tokyo\n")
+    alone = person.types("import", "d.csv", "--project", study.path)
+    assert "no time of day, and no time zone was given" in alone.stdout
+    assert "midnight in Asia/Tokyo: 1 rows (first in line 3)" in alone.stdout
+    assert study.acquisitions("5", "Session1")["Struct_T1"].timestamp.isoformat() == "2019-10-02T15:00:00+00:00"
+    zoned = person.types("import", "d.csv", "--project", study.path, "--timezone", "Europe/Zurich")
+    assert zoned.returncode == 0
+    assert study.acquisitions("4", "Session1")["Struct_T1"].timestamp.isoformat() == "2019-10-02T22:00:00+00:00"
+
+
+def test_gaps_and_folds_are_settled_only_when_told(person: Person, study: Study) -> None:
+    write(person, "t.csv", "Subject ID,time of scan\ngap,2019-03-31 02:30\nfold,2019-10-27 02:30\n")
+    command = ("import", "t.csv", "--project", study.path, "--timezone", "Europe/Zurich")
+    refused = person.types(*command)
+    assert refused.returncode == 3
+    assert "settle it by --dst shift-forward" in refused.stdout
+    assert "settle it by --dst earlier or --dst later" in refused.stdout
+    assert person.types(*command, "--dst", "shift-forward", "--dst", "later").returncode == 0
+    assert study.acquisitions("gap", "Session1")["Struct_T1"].timestamp.isoformat() == "2019-03-31T01:30:00+00:00"
+    assert study.acquisitions("fold", "Session1")["Struct_T1"].timestamp.isoformat() == "2019-10-27T01:30:00+00:00"
+
+
+def test_a_required_field_and_ages_from_birth_dates(person: Person, study: Study) -> None:
+    write(
+        person,
+        "t.csv",
+        "Subject ID,DOB,scan date\ns1,1985-10-03,2019-10-03 10:00\ns2,,2019-10-03 10:00\ns3,2020-01-01,2019-10-03 10:00\n",
+    )
+    done = person.types("import", "t.csv", "--project", study.path, "--require", "age")
+    assert done.returncode == 3
+    assert "line 3, DOB: is empty, and --require wants session.age" in done.stdout
+    assert "scans before the date of birth, whose age is left unset: 1 rows (first in line 4)" in done.stdout
+    subject = study.subjects()["s1"]
+    assert str(subject.date_of_birth) == "1985-10-03"
+    assert study.sessions("s1")["Session1"].age == 12418 * 86400

@@ -50,8 +50,9 @@ class RowTimes:
         self._site_at = _site_column(columns, options) if options.reading.site_zones else None
         births = [(at, f) for at, f in columns.fields if f.name == "date_of_birth"]
         self._birth_at = births[0][0] if births else None
-        # A zone that is the same for all rows lets days and times of day be remembered, see `_Composed`.
-        told_by_row = self._zone_at is not None or self._site_at is not None
+        # A zone that is the same for all rows lets days and times of day be remembered, see `_Composed`. Of several
+        # formats the time of day may tell which one the day is in.
+        told_by_row = self._zone_at is not None or self._site_at is not None or len(options.reading.formats) > 1
         self._composed = {} if told_by_row else {depth: _Composed() for depth, at in self._levels if len(at) == 1}
         self._birth_sent = bool(births and births[0][1].level)
         # The table of an export tells every age: where its column is empty, there is none to work out.

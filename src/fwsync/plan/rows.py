@@ -91,6 +91,8 @@ class RowReader:
             if not found:
                 break
             labels.append(found)
+        if len(labels) < len(self._labels):
+            self._nothing_below(len(labels), cells, stripped)
         fields: tuple[Values, ...] = tuple([{} for _ in labels])
         for at, level, key, convert, missing, exact in self._plain:
             cell = cells[at] if exact else stripped[at]
@@ -100,12 +102,18 @@ class RowReader:
                 fields[level][key] = convert(cell)
             except ValueError as error:
                 raise CellError(at, str(error)) from None
-            except IndexError:
-                raise CellError(at, f"is given, but the row has no {LEVELS[level]} label") from None
         self._times.read(line, stripped, fields, self.noticed)
         for files in self._files:
             files.read(stripped, fields, self._find_files)
         return tuple(labels), fields
+
+    def _nothing_below(self, depth: int, cells: Sequence[str], stripped: Sequence[str]) -> None:
+        """A row that ends above a level must not give anything of it. A zone by itself says nothing."""
+        for at, field in self._columns.fields:
+            if field.level not in LEVELS[depth:] or field.name == "timezone" or field.name.startswith("file."):
+                continue
+            if not (_missing(field)(stripped[at]) if field.type != "str" else not cells[at]):
+                raise CellError(at, f"is given, but the row has no {LEVELS[depth]} label")
 
     def _wrong_width(self, line: int, cells: list[str]) -> RowError | None:
         if len(cells) > self._width and any(cell.strip() for cell in cells[self._width :]):
@@ -176,7 +184,7 @@ CONTROL_IN_LABEL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 def _missing(field: Field) -> Callable[[str], bool]:
     if field.name == "info" and field.type == "json":
         return lambda cell: cell != "null" and values.is_missing_text(cell)  # null is a value there
-    in_text = is_text(field) or field.name in ("tags", "notes", "info")
+    in_text = is_text(field) or field.name in ("tags", "notes", "info", "label", "file")
     return values.is_missing_text if in_text else values.is_missing
 
 

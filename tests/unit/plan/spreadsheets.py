@@ -979,6 +979,14 @@ s6,03.10.19 10:00
         wrong=((4, "Scan Date", "has none of the formats"),),
     ),
     Case(
+        name="two forms that only the time of day tells apart",
+        data=text("Subject ID,Scan Date\ns1,03-10-2019 10:00\ns2,12-31-2019 11:00:00\ns3,03-10-2019 11:00:00"),
+        settings={"date_formats": ["%d-%m-%Y %H:%M", "%m-%d-%Y %H:%M:%S"]},
+        tree=one("s1", None, None, utc("2019-10-03T10:00:00"))
+        | one("s2", None, None, utc("2019-12-31T11:00:00"))
+        | one("s3", None, None, utc("2019-03-10T11:00:00")),
+    ),
+    Case(
         name="a time in the future, a scan before birth, a birth to come",
         data=text("""
 Subject ID,DOB,scan datetime

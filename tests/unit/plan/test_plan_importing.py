@@ -233,12 +233,35 @@ CELLS = st.sampled_from(
      "2019-03-31 02:30", "2019-10-27T02:30", "Europe/Zurich", "Nowhere", "=1+1", "'=x", "a;b", '["x"]', "#REF!", "1.5", "1,234"]
 )  # fmt: skip
 TEXT = st.text(max_size=6)
-HEADERS = st.sampled_from(
-    ["Subject ID", "sex", "age", "DOB", "scan datetime", "Scan Date", "Scan Time", "session", "acquisition", "visit date",
-     "visit time", "timezone", "weight", "FirstName", "subject.info.a", "session.info.b:json", "subject.info.c:float",
-     "session.tags", "acquisition.notes", "session.label", "acquisition.label", "subject.label:str", "session.timezone",
-     "session.age:months", "x", "error", "subject.file", "acquisition.info.n:int"]
-)  # fmt: skip
+LIKELY = {
+    "Subject ID": ["s1", "s2", "a/b", "s1", "7"],
+    "sex": ["F", "m", "", "F", "F"],
+    "age": ["34", "3,5", "18 mo", ""],
+    "DOB": ["1985-03-04", "2010-12-31", ""],
+    "scan datetime": ["2019-10-03 15:32", "2019-10-03T13:32Z", "2019-10-04 08:00", "2019-03-31 02:30", ""],
+    "Scan Date": ["2019-10-03", "2019-10-04", "2019-10-03"],
+    "Scan Time": ["15:32", "153200.5", "9:05 PM"],
+    "session": ["v1", "v2", "", "NA"],
+    "acquisition": ["T1", "T2", "T1", ""],
+    "visit date": ["23/10/2019 10:00", "01/02/2019 10:00"],
+    "visit time": ["10:00", ""],
+    "timezone": ["Europe/Zurich", "", "UTC"],
+    "weight": ["81,5", "60 kg", ""],
+    "FirstName": ["Lisa", "Bart", "", "Lisa"],
+    "subject.info.a": ["1", "2", "1", "x", "", "true", "1.5"],
+    "session.info.b:json": ["[1]", "null", "{}", "1", "1.0"],
+    "subject.info.c:float": ["1", "1.0", "2,5", ""],
+    "session.tags": ["a;b", "b", ""],
+    "acquisition.notes": ["a note", "another", ""],
+    "session.label": ["v1", "v2", ""],
+    "acquisition.label": ["T1", "T2", ""],
+    "session.timezone": ["Asia/Tokyo", ""],
+    "session.age:months": ["12", "18 mo"],
+    "x": ["1", "2", "", "1"],
+    "error": ["line 2", ""],
+    "acquisition.info.n:int": ["1", "007", ""],
+}
+HEADERS = st.sampled_from(list(LIKELY)[1:])
 SAID = st.fixed_dictionaries(
     {},
     optional={
@@ -256,16 +279,21 @@ SAID = st.fixed_dictionaries(
 
 @st.composite
 def tables(draw: st.DrawFn) -> list[list[str]]:
-    header = draw(st.lists(HEADERS | TEXT, max_size=6, unique=True))
-    if draw(st.booleans()):
-        header = [
-            "Subject ID",
-            *(name for name in header if not name.startswith("subject.label") and name != "Subject ID"),
+    """Mostly tables that a person could send, with some cells, headers and rows that nobody should."""
+    header = ["Subject ID", *draw(st.lists(HEADERS, max_size=6, unique=True))]
+    if draw(st.integers(0, 9)) == 0:
+        header = draw(st.lists(HEADERS | TEXT, max_size=6, unique=True))
+    wild = draw(st.sampled_from([0, 0, 0, 1, 5]))  # of ten cells
+    rows = []
+    for _ in range(draw(st.integers(0, 8))):
+        row = [
+            draw(CELLS | TEXT) if draw(st.integers(0, 9)) < wild else draw(st.sampled_from(LIKELY.get(name, ["", "x"])))
+            for name in header
         ]
-    row = st.lists(CELLS | TEXT, min_size=len(header), max_size=len(header))
-    if draw(st.integers(0, 4)) == 0:
-        row = st.lists(CELLS | TEXT, max_size=8)
-    return [header, *draw(st.lists(row, max_size=8))]
+        rows.append(
+            row if draw(st.integers(0, 19)) else row[: draw(st.integers(0, 4))] + ["x"] * draw(st.integers(0, 9))
+        )
+    return [header, *rows]
 
 
 def as_csv(table: list[list[str]], delimiter: str = ",") -> bytes:
