@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from fwsync.client import query as q
 from fwsync.client.session import ApiSession, Query, decode
 from fwsync.errors import ProtocolError, RemoteError
 from fwsync.model import PLURALS, Analysis, FileEntry, Job, Reference
@@ -151,6 +152,17 @@ class Noun(Generic[T]):
             if ahead is None:
                 return
             page = await ahead.result()
+
+    async def has_lists(self, idents: Sequence[str]) -> bool:
+        """Whether the site understands the list operator: asked for containers that are known to be there, by their
+        ids (at least two), it gives just these."""
+        try:
+            page = await self.page(filters=q.one_of("_id", idents[:3]), limit=10, files=False)
+        except RemoteError as error:
+            if error.status not in (400, 422):
+                raise
+            return False
+        return {document.get("_id") for document in page.documents} == set(idents[:3])
 
     async def first(self, *, parent: Reference | None = None, filters: str = "") -> T | None:
         """The first that matches, or None."""

@@ -52,6 +52,11 @@ def any_of(field: str, values: Iterable[str], *, padded: bool = False) -> str:
     return f"{field}=~^({'|'.join(written)})$"
 
 
+def one_of(field: str, idents: Iterable[str]) -> str:
+    """A clause that holds for every one of the ids, by the list operator; not every site has it (`Noun.has_lists`)."""
+    return f"{field}=|[{','.join(idents)}]"
+
+
 def all_of(*clauses: str) -> str:
     """Clauses that must all hold; empty ones are left out."""
     return ",".join(clause for clause in clauses if clause)

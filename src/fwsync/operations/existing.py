@@ -15,11 +15,12 @@ from fwsync.model import Acquisition, Container, Reference, Session, Subject
 from fwsync.run.spool import Spool
 
 FEW = 3
-"""So few named subjects are read one by one, whatever the size of the project."""
+"""So few named subjects are asked one by one, whatever the size of the project."""
 
-LABELS_IN_ONE_FILTER = 40
+IN_ONE_FILTER = 40
+"""So many labels or ids are asked for in one request: a filter is part of an address, whose length has limits."""
+
 CHARACTERS_IN_ONE_FILTER = 3000
-REQUESTS_PER_SUBJECT = 2
 BATCH = 1000
 
 Held = tuple[int, str, str, str, str, dict[str, Any]]
@@ -29,7 +30,7 @@ async def read_existing(fw: Flywheel, project_id: str, spool: Spool) -> None:
     """Fill the spool with the containers that the project has.
 
     Either the whole project is read in pages, all levels at once; or only the subjects that are named come by filter,
-    a few dozen labels a request, and each of them is then asked for its sessions and acquisitions.
+    a few dozen a request, and then their sessions and acquisitions, a few dozen subjects a request.
     """
     project = Reference(type="project", id=project_id)
     wanted = spool.subject_count()
@@ -39,12 +40,12 @@ async def read_existing(fw: Flywheel, project_id: str, spool: Spool) -> None:
     if not first.documents:
         return
     reader = _Reader(fw, project, spool)
-    pages = -(-first.total // fw.session.settings.page_size) if first.total is not None else None
-    whole = pages is not None and pages * 3 <= wanted / LABELS_IN_ONE_FILTER + REQUESTS_PER_SUBJECT * wanted
-    if ((whole or pages is None) and wanted > FEW) or pages == 1:
+    # Unknown where a site does not count: then a short table is taken for the smaller work.
+    pages = 3 * -(-first.total // fw.session.settings.page_size) if first.total is not None else 3 * IN_ONE_FILTER
+    if wanted > FEW and pages <= 1 + 3 * -(-wanted // IN_ONE_FILTER):
         await reader.everything()
     else:
-        await reader.named()
+        await reader.named(pages)
     spool.index_held()
 
 
@@ -66,8 +67,8 @@ class _Reader:
             for depth in range(3):
                 group.start_soon(self._take, depth, self._list(depth, self._project))
 
-    async def named(self) -> None:
-        """The named subjects, then what is below each of them."""
+    async def named(self, pages: int) -> None:
+        """The named subjects, then what is below them; in all `pages` pages where the site has no filter for it."""
         for labels in _batches(self._spool.subject_labels()):
             try:
                 await self._take(0, self._list(0, self._project, _any_of(labels)))
@@ -76,8 +77,26 @@ class _Reader:
                     raise
                 await self.everything()  # a site that has no patterns in filters
                 return
+        idents = self._spool.held_ids()
+        if len(idents) > FEW and await self._fw.subjects.has_lists(idents):
+            await self._below_many(idents)
+        elif len(idents) <= FEW or 2 * len(idents) < pages:
+            await self._below_each(idents)
+        else:
+            await self.everything()
+
+    async def _below_many(self, idents: list[str]) -> None:
+        """Sessions and acquisitions of many subjects, some dozen subjects a request."""
         async with anyio.create_task_group() as group:
-            for ident in self._spool.held_ids():
+            for some in _batches(idents):
+                filters = q.one_of("parents.subject", some)
+                for depth in (1, 2):
+                    group.start_soon(self._take, depth, self._list(depth, self._project, filters))
+
+    async def _below_each(self, idents: list[str]) -> None:
+        """Sessions and acquisitions of one subject after the other: two requests each."""
+        async with anyio.create_task_group() as group:
+            for ident in idents:
                 below = Reference(type="subject", id=ident)
                 group.start_soon(self._take, 1, self._list(1, below), ident)
                 group.start_soon(self._take, 2, self._list(2, below))
@@ -135,7 +154,7 @@ def _batches(labels: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
     for label in labels:
-        if batch and (len(batch) >= LABELS_IN_ONE_FILTER or size + len(label) > CHARACTERS_IN_ONE_FILTER):
+        if batch and (len(batch) >= IN_ONE_FILTER or size + len(label) > CHARACTERS_IN_ONE_FILTER):
             yield batch
             batch, size = [], 0
         batch.append(label)

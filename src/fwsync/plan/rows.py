@@ -77,7 +77,8 @@ class RowReader:
         except CellError as error:
             return RowError(line, self._columns.name(error.at), str(error))
         for path, level, key, at in self._require:
-            if level >= len(labels) or not (key in fields[level] or (key == "age" and LEAST_OF_AGES in fields[level])):
+            given = level < len(labels) and (key in fields[level] or (key == "age" and LEAST_OF_AGES in fields[level]))
+            if not given and (key != "label" or values.is_missing_text(cells[at].strip())):
                 return RowError(line, self._columns.name(at), f"is empty, and --require wants {path}")
         return Row(line, labels, fields)
 
@@ -241,7 +242,7 @@ def _named(name: str, columns: Columns) -> tuple[str, int, str, int] | None:
             or field.name == name
             or (field.is_time and name in ("timestamp", f"{field.level}.timestamp"))
         ):
-            key = "timestamp" if field.name in times else key_of(field)
+            key = "timestamp" if field.name in times else "files" if field.name == "file" else key_of(field)
             if field.level:
                 return field.path, LEVELS.index(field.level), key, at
     born = next((at for at, field in columns.fields if field.name == "date_of_birth"), None)

@@ -58,8 +58,10 @@ def _zone(name: str) -> BaseTzInfo | None:
 
 @lru_cache(maxsize=1024)  # it takes milliseconds, and one wrong name comes in every row
 def _near(name: str) -> str:
-    known = {zone.casefold(): zone for zone in pytz.all_timezones}
-    cities = {zone.rsplit("/", 1)[-1].casefold(): zone for zone in pytz.all_timezones}
+    # Not those such as Etc/GMT+2: it is two hours west of Greenwich, where people write +2 for east.
+    zones = [zone for zone in pytz.all_timezones if not zone.startswith("Etc/")]
+    known = {zone.casefold(): zone for zone in zones}
+    cities = {zone.rsplit("/", 1)[-1].casefold(): zone for zone in zones}
     close = difflib.get_close_matches(name.casefold(), [*known, *cities], n=3, cutoff=0.6)
     near = list(dict.fromkeys(known.get(word) or cities[word] for word in close))
     return f"; did you mean {' or '.join(near[:2])}?" if near else "; use a name such as Europe/Zurich"

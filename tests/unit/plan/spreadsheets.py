@@ -904,11 +904,14 @@ Subject ID,scan datetime,timezone
 s1,2019-10-03 15:32,Asia/Tokyo
 s2,2019-10-03 15:32,
 s3,2019-10-03 15:32,Europe/Zürich
+s4,2019-10-03 15:32,UTC+2
+s5,2019-10-03T15:32Z,
 """),
         settings={"timezone": "Europe/Zurich"},
         tree=one("s1", None, None, {"timestamp": "2019-10-03T15:32:00+09:00", "timezone": "Asia/Tokyo"})
-        | one("s2", None, None, zurich("2019-10-03T15:32:00+02:00")),
-        wrong=((4, "timezone", "did you mean Europe/Zurich"),),
+        | one("s2", None, None, zurich("2019-10-03T15:32:00+02:00"))
+        | one("s5", None, None, {"timestamp": "2019-10-03T15:32:00+00:00"}),
+        wrong=((4, "timezone", "did you mean Europe/Zurich"), (5, "timezone", "did you mean UTC?")),
     ),
     Case(
         name="a zone by site",

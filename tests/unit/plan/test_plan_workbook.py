@@ -151,6 +151,7 @@ def zipped(**members: bytes) -> bytes:
         (zipped(content_xml=b"x"), True),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", True),
     ],
+    ids=["empty", "text", "no zip", "other zip", "xlsx", "ods", "xls"],
 )
 def test_what_looks_like_a_workbook(data: bytes, is_one: bool) -> None:
     file = io.BytesIO(data)
@@ -166,6 +167,7 @@ def test_what_looks_like_a_workbook(data: bytes, is_one: bool) -> None:
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600,
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     ],
+    ids=["xlsx", "ods", "xls", "short xls"],
 )
 def test_damaged_or_protected_workbooks(data: bytes) -> None:
     with pytest.raises(InputFileError, match="damaged or password-protected"):

@@ -155,3 +155,18 @@ def test_a_page_is_a_walk_of_an_index_and_needs_no_sorting(tmp_path: Path, where
     assert "id>?" in plan
     assert "TEMP B-TREE" not in plan
     assert "SCAN" not in plan
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("label=|[a,b]", ["a", "b"]),
+        ('label=|["a,b",c],x=1', ["a,b", "c"]),
+        ("x=1,label=|[5dc091c169d4f3002d16f32f,12,true]", ["5dc091c169d4f3002d16f32f", 12, True]),
+        ("label=|[a|b;c]", ["a", "b", "c"]),
+    ],
+)
+def test_lists_keep_their_commas(text: str, values: list[object]) -> None:
+    (clause,) = [one for one in filters.parse(text) if one.operator == "=|"]
+    assert clause.value == values
+    assert len(filters.parse(text)) == text.count("=")

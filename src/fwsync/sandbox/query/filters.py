@@ -6,7 +6,7 @@
 Values are cast in this order: "quoted" text, 24 hex characters (an id, before any number), ISO date or time, null,
 true or false, number, else text. A field is dotted and reaches through objects and lists; on a list any element may
 match; `!=` also holds where the field is missing. `=~` searches with a regular expression, `=|` takes a list
-`[a|b|c]` or `[a;b;c]`. Ranges compare like with like: a number never compares with a text.
+`[a,b,c]` (also with `|` or `;` between). Ranges compare like with like: a number never compares with a text.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from fwsync.sandbox.store.ids import HEX24, to_time
 _CLAUSE = re.compile(r"\s*([A-Za-z_][^<>=!~|\s]*)\s*(<=|>=|!=|=~|=\||=|<|>)(.*)\Z", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?\Z")
+_ITEMS = re.compile(r'[|;,](?=(?:[^"]*"[^"]*")*[^"]*\Z)')
+"""Between the items of a list, outside of quotes."""
+
 _MISSING = object()
 
 
@@ -43,7 +46,7 @@ def parse(text: str) -> list[Clause]:
 
 def _split(text: str) -> Iterator[str]:
     part: list[str] = []
-    quoted = False
+    quoted = listed = False
     position = 0
     while position < len(text):
         char = text[position]
@@ -53,7 +56,10 @@ def _split(text: str) -> Iterator[str]:
             continue
         if char == '"' and (quoted or _opens(part)):
             quoted = not quoted
-        if char == "," and not quoted:
+        # The commas of a list `=|[a,b]` are its own.
+        if not quoted and char in "[]":
+            listed = char == "[" and "".join(part).rstrip().endswith("=|")
+        if char == "," and not quoted and not listed:
             yield "".join(part)
             part = []
         else:
@@ -77,7 +83,7 @@ def _clause(part: str) -> Clause:
         return Clause(field, operator, _pattern(_unquoted(text)), text)
     if operator == "=|":
         body = text.strip().removeprefix("[").removesuffix("]")
-        return Clause(field, operator, [cast(item.strip()) for item in re.split(r"[|;]", body)], text)
+        return Clause(field, operator, [cast(item.strip()) for item in _ITEMS.split(body)], text)
     return Clause(field, operator, cast(text), text)
 
 

@@ -182,18 +182,25 @@ class _Sql:
 
     @classmethod
     def of(cls, kind: str, clauses: list[filters.Clause], where: Mapping[str, str] | None) -> _Sql:
-        terms = [("kind", kind), *(where or {}).items()]
+        terms = [(f"{column} = ?", [value]) for column, value in {"kind": kind, **(where or {})}.items()]
         on_labels, rest = [], []
         for clause in clauses:
             column = _INDEXED.get(clause.field)
             if column and clause.operator == "=" and isinstance(clause.value, str):
-                terms.append((column, clause.value))
+                terms.append((f"{column} = ?", [clause.value]))
+            elif (
+                column
+                and clause.operator == "=|"
+                and column != "label"
+                and all(isinstance(v, str) for v in clause.value)
+            ):
+                terms.append((f"{column} in ({','.join('?' * len(clause.value))})", clause.value))
             elif labels.decides(clause):
                 on_labels.append(clause)
             else:
                 rest.append(clause)
-        text = " and ".join(f"{column} = ?" for column, _ in terms)
-        return cls(text, [value for _, value in terms], on_labels, rest)
+        text = " and ".join(term for term, _ in terms)
+        return cls(text, [value for _, values in terms for value in values], on_labels, rest)
 
 
 def _chunks(conn: sqlite3.Connection, sql: _Sql, after: str | None, most: int) -> Iterator[list[sqlite3.Row]]:
