@@ -71,7 +71,7 @@ async def open_table(fw: Flywheel | None, source: str, settings: ImportSettings,
         copy = await _fetched(fw, source, spool.folder)
     else:
         copy = await anyio.to_thread.run_sync(take, source, spool.folder)
-    return await anyio.to_thread.run_sync(_opened, copy, source, settings)
+    return await anyio.to_thread.run_sync(opened_copy, copy, source, settings)
 
 
 async def _fetched(fw: Flywheel, source: str, folder: Path) -> Path:
@@ -100,7 +100,8 @@ async def _fetched(fw: Flywheel, source: str, folder: Path) -> Path:
     return await anyio.to_thread.run_sync(take, str(copy), folder)
 
 
-def _opened(copy: Path, source: str, settings: ImportSettings) -> Opened:
+def opened_copy(copy: Path, source: str, settings: ImportSettings) -> Opened:
+    """A local file as a table; `source` is what messages call it."""
     file = copy.open("rb")
     if workbook.is_workbook(file):
         sheet = workbook.open_workbook(file, source, sheet=settings.sheet)
@@ -193,7 +194,7 @@ def _judged(
         now=datetime.now(UTC),
     )
     reader = RowReader(columns, facts, options, source, _finder(source, settings))
-    spool.add_rows(_good(reader, spool, table))
+    spool.add_rows(good_rows(reader, spool, table))
     repeated = 0
 
     def count(verdict: Verdict) -> None:
@@ -217,7 +218,8 @@ def _judged(
     return table
 
 
-def _good(reader: RowReader, spool: Spool, table: Table) -> Iterator[Row]:
+def good_rows(reader: RowReader, spool: Spool, table: Table) -> Iterator[Row]:
+    """The good rows of the spool's records; the others go to its errors, and are counted in `table.rejected`."""
     for record in spool.raw():
         one = reader.read(record)
         if isinstance(one, Row):

@@ -191,3 +191,11 @@ def test_damage_further_down_is_told_when_it_is_met(monkeypatch: pytest.MonkeyPa
             archive.writestr(name, body[: len(body) // 2] if "sheet1" in name else body)
     with pytest.raises(InputFileError, match="damaged"):
         list(open_workbook(io.BytesIO(out.getvalue()), "t.xlsx").records)
+
+
+@pytest.mark.parametrize(
+    ("micro", "text"),
+    [(999_600, "15:32:01"), (400, "15:32:00"), (1_400, "15:32:00"), (250_400, "15:32:00.250000"), (0, "15:32:00")],
+)
+def test_days_kept_as_floats_come_back_to_the_second(micro: int, text: str) -> None:
+    assert workbook._text(dt.datetime(2019, 10, 3, 15, 32, 0, micro)) == f"2019-10-03T{text}"
