@@ -138,8 +138,10 @@ def _keep_traceback(error: BaseException) -> str:
 
 
 def _say(line: str, code: int) -> int:
+    # Labels and headers come from anyone: nothing of them may act on the terminal.
+    shown = "".join(char if char.isprintable() else "\ufffd" for char in line)
     with contextlib.suppress(OSError):
-        click.echo(f"fwsync: {line}", err=True)
+        click.echo(f"fwsync: {shown}", err=True)
     return code
 
 

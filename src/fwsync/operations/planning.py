@@ -125,5 +125,8 @@ def _load(path: str, spool: Spool) -> _Loaded:
                 loaded.bytes += sum(file["size"] for file in files)
                 yield one
 
-        spool.add_wanted(planfile.by_subject(containers()))
+        try:
+            spool.add_wanted(planfile.by_subject(containers()))
+        except OverflowError as error:
+            raise InputFileError("holds a number beyond 64 bits; plan again", path=path) from error
     return loaded

@@ -15,7 +15,7 @@ from fwsync.plan.values import InfoColumn, is_missing, is_missing_text
 
 
 class Facts(msgspec.Struct, kw_only=True):
-    """By position: how dates read, and the types of info values; and whether the column of sexes has an `H`."""
+    """By position: how dates read, and the types of info values; and whether the column of sexes has an `H` or a `V`."""
 
     dates: dict[int, DateFacts] = {}
     types: dict[int, str] = {}
@@ -49,7 +49,7 @@ class Gatherer:
             if at < many and not is_missing_text(cell := cells[at].strip()):
                 info.see(cell)
         if self._sex is not None and not self._beside_h and self._sex < many:
-            self._beside_h = cells[self._sex].strip() in ("H", "h")
+            self._beside_h = cells[self._sex].strip() in ("H", "h", "V", "v")
 
     def facts(self, reading: Reading, path: str) -> Facts:
         """What the columns told. InputFileError when day and month can't be told apart anywhere in one of them."""

@@ -126,6 +126,8 @@ class RowReader:
         labels = {at for at, field in self._columns.fields if field.name == "label"}
         labels |= {at for template in self._columns.labels if template for at in template.columns()}
         for at, cell in enumerate(cells):
+            if at not in self._used:
+                continue
             if len(cell) > MOST_CELL:
                 return RowError(
                     line, self._columns.name(at), f"has {len(cell):,} characters; at most {MOST_CELL:,} are taken"

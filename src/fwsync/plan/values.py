@@ -44,12 +44,12 @@ _SEXES = {
 def sex(cell: str, *, beside_h: bool = False) -> str:
     """The platform's term for a sex; ValueError for an unknown one.
 
-    `beside_h`: the column has an `H` too. Then `M` may be Spanish (mujer) and `H` is not read at all: a guess would
-    turn women into men.
+    `beside_h`: the column has an `H` or a `V` too. Then `M` may be Spanish (mujer, beside hombre or varón), and none of
+    them is read at all: a guess would turn women into men.
     """
     word = unicodedata.normalize("NFC", cell.strip()).casefold()
-    if beside_h and word in ("m", "h"):
-        raise ValueError(f"{cell!r} can't be told in a column with H and M (hombre, mujer); write male or female")
+    if beside_h and word in ("m", "h", "v"):
+        raise ValueError(f"{cell!r} can't be told beside H or V (hombre, varón, mujer, vrouw); write male or female")
     found = _SEXES.get(word)
     if found is None:
         raise ValueError(f"{cell!r} is no known sex; use male, female, other or unknown")

@@ -6,7 +6,6 @@ import glob
 import gzip
 import hashlib
 import os
-import shutil
 import sys
 import zlib
 from collections.abc import Callable
@@ -29,9 +28,9 @@ def take(source: str, folder: Path) -> Path:
     if source == "-":
         return _copied(sys.stdin.buffer, source, folder)
     path = Path(source).expanduser()
-    if path.is_dir():
-        raise InputFileError("is a folder; name a file in it", path=source)
     try:
+        if path.is_dir():
+            raise InputFileError("is a folder; name a file in it", path=source)
         with path.open("rb") as file:
             return _copied(file, source, folder)
     except OSError as error:
@@ -56,8 +55,15 @@ def _copied(file: BinaryIO, source: str, folder: Path) -> Path:
 
 
 def _copy(stream: BinaryIO | gzip.GzipFile, to: Path) -> None:
-    with disk_errors(str(to)), os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-        shutil.copyfileobj(stream, out, 1 << 20)
+    """Errors of the stream stay as they are: damaged gzip is an OSError, and no fault of the disk."""
+    with disk_errors(str(to)):
+        out = os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=0)
+    with out:
+        while piece := stream.read(1 << 20):
+            with disk_errors(str(to)):
+                left = memoryview(piece)
+                while left:
+                    left = left[out.write(left) :]
 
 
 class CopySink:

@@ -330,7 +330,7 @@ def test_what_is_no_day_number(cell: str, part: str) -> None:
         moment(cell, SERIAL)
 
 
-@given(st.datetimes(datetime(1905, 9, 30), datetime(2100, 12, 31)))
+@given(st.datetimes(datetime(1905, 10, 1), datetime(2100, 12, 31)))
 def test_day_numbers_read_back_to_the_second(local: datetime) -> None:
     local = local.replace(microsecond=0)
     serial = f"{(local - datetime(1899, 12, 30)) / timedelta(days=1):.8f}"

@@ -66,8 +66,8 @@ def test_what_is_no_known_sex(cell: str) -> None:
 
 
 def test_h_and_m_are_never_guessed() -> None:
-    for cell in ("M", "m", "H", "h"):
-        with pytest.raises(ValueError, match="hombre, mujer"):
+    for cell in ("M", "m", "H", "h", "V"):
+        with pytest.raises(ValueError, match="hombre, var"):
             sex(cell, beside_h=True)
     assert sex("F", beside_h=True) == "female"
     assert sex("mujer", beside_h=True) == "female"

@@ -74,6 +74,9 @@ PACKED = gzip.compress(random.Random(1).randbytes(5000), mtime=0)  # the same in
         PACKED[:-1],
         PACKED[:100],
         PACKED[:2],
+        PACKED[:-8] + b"\x00" * 8,
+        PACKED[:20] + b"\xff" * 40 + PACKED[60:],
+        PACKED + b"and more",
     ],
 )
 def test_damaged_gzip_is_an_error_of_the_file(tmp_path: Path, folder: Path, data: bytes) -> None:
@@ -95,6 +98,12 @@ def test_what_is_no_file(tmp_path: Path, folder: Path) -> None:
         take(str(tmp_path / "none.csv"), folder)
     with pytest.raises(InputFileError, match="is a folder; name a file in it"):
         take(str(tmp_path), folder)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" * 3000])
+def test_names_that_no_file_can_have(folder: Path, name: str) -> None:
+    with pytest.raises(InputFileError, match="can't be read"):
+        take(name, folder)
 
 
 def test_a_tilde_is_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path) -> None:
