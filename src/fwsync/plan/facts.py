@@ -15,7 +15,7 @@ from fwsync.plan.values import InfoColumn, is_missing, is_missing_text
 
 
 class Facts(msgspec.Struct, kw_only=True):
-    """By position: how dates read, and the types of info values; and whether the column of sexes has an `H` or a `V`."""
+    """By position: how dates read, and the types of info values; and whether the column of sexes has an `H` or `V`."""
 
     dates: dict[int, DateFacts] = {}
     types: dict[int, str] = {}
