@@ -2,6 +2,7 @@
 
 from fwsync.sandbox.routes import (
     analyses,
+    collections,
     containers,
     downloads,
     files,
@@ -20,6 +21,7 @@ from fwsync.sandbox.routes import (
 
 ROOMS = (
     site,
+    collections,
     containers,
     analyses,
     info,
