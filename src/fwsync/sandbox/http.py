@@ -71,6 +71,12 @@ def takes_ticket(handler: Handler) -> Handler:
     return handler
 
 
+def reads(handler: Handler) -> Handler:
+    """Mark a handler of a POST that changes nothing, so that a read-only key may use it."""
+    handler.reads = True  # type: ignore[attr-defined]
+    return handler
+
+
 def _may_pass(request: web.Request) -> bool:
     if request.query.get("ticket") and getattr(request.match_info.handler, "takes_ticket", False):
         return True
