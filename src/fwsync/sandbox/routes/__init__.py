@@ -5,6 +5,7 @@ from fwsync.sandbox.routes import (
     collections,
     containers,
     downloads,
+    executions,
     files,
     gears,
     hierarchy,
@@ -18,6 +19,7 @@ from fwsync.sandbox.routes import (
     site,
     tags,
     uploads,
+    views,
 )
 
 ROOMS = (
@@ -34,6 +36,8 @@ ROOMS = (
     gears,
     jobs,
     search,
+    views,
+    executions,
     files,
     uploads,
     downloads,
