@@ -1,12 +1,16 @@
 """The routes, one room per noun. A room has `setup(app)`; adding one here is all it takes."""
 
+from fwsync.sandbox.jobs import scheduler
 from fwsync.sandbox.routes import (
     analyses,
+    batches,
     collections,
     containers,
     downloads,
+    engine,
     executions,
     files,
+    gear_details,
     gears,
     hierarchy,
     info,
@@ -34,7 +38,11 @@ ROOMS = (
     lookup,
     hierarchy,
     gears,
+    gear_details,
+    scheduler,
+    engine,
     jobs,
+    batches,
     search,
     views,
     executions,
