@@ -3,7 +3,9 @@
 from fwsync.sandbox.jobs import scheduler
 from fwsync.sandbox.routes import (
     analyses,
+    archives,
     batches,
+    bulk,
     collections,
     containers,
     downloads,
@@ -18,10 +20,12 @@ from fwsync.sandbox.routes import (
     lookup,
     notes,
     permissions,
+    placing,
     search,
     signed,
     site,
     tags,
+    tree,
     uploads,
     views,
 )
@@ -46,6 +50,10 @@ ROOMS = (
     search,
     views,
     executions,
+    archives,
+    bulk,
+    tree,
+    placing,
     files,
     uploads,
     downloads,
