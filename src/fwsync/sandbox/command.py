@@ -36,6 +36,9 @@ def parser(prog: str = "fwsync sandbox") -> argparse.ArgumentParser:
     made.add_argument("--latency", type=float, default=0.0, metavar="MS", help="milliseconds added to each request")
     made.add_argument("--signed-urls", action="store_true", help="offer signed upload and download links")
     made.add_argument("--page-limit", type=int, default=0, help="most documents in one page (default: no limit)")
+    made.add_argument(
+        "--jobs", default="manual", metavar="HOW", help="run jobs: instant, SECONDS, or manual (default: %(default)s)"
+    )
     known = ", ".join(CAPABILITIES)
     made.add_argument("--without", default="", metavar="NAMES", help=f"capabilities to switch off, of: {known}")
     return made
@@ -63,6 +66,7 @@ def options_from(argv: Sequence[str], *, prog: str = "fwsync sandbox") -> Sandbo
         signed_urls=given.signed_urls,
         without=without,
         page_limit=given.page_limit,
+        jobs=given.jobs,
     )
 
 

@@ -70,6 +70,12 @@ def takes_ticket(handler: Handler) -> Handler:
     return handler
 
 
+def reads(handler: Handler) -> Handler:
+    """Mark a handler of a POST that changes nothing, so that a read-only key may use it."""
+    handler.reads = True  # type: ignore[attr-defined]
+    return handler
+
+
 def _may_pass(request: web.Request) -> bool:
     if getattr(request.match_info.handler, "takes_ticket", False) and request.query.get("ticket"):
         return True

@@ -67,6 +67,10 @@ async def add(request: web.Request) -> web.Response:
     manifest = given.get("gear")
     if not isinstance(manifest, dict) or not all(isinstance(manifest.get(key), str) for key in ("name", "version")):
         raise invalid("gear: must be an object with name and version")
+    for key in ("inputs", "config", "custom"):
+        held = manifest.get(key) or {}
+        if not isinstance(held, dict) or not all(isinstance(spec, dict) for spec in held.values()):
+            raise invalid(f"gear.{key}: must be an object of objects")
     doc = {"category": given.get("category") or "utility", "gear": manifest, "exchange": given.get("exchange")}
     node = await site_of(request).db.write(lambda conn: documents.insert(conn, "gear", doc))
     return answer({"_id": node.id})
