@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from fwsync.sandbox.errors import ApiError, malformed
@@ -57,6 +58,8 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status < 400:
             raise
         return error_answer(ApiError(error.status, str(error.reason)))
+    except HttpProcessingError as error:  # within a body: a multipart part with a broken header
+        return error_answer(malformed(f"the body is broken: {' '.join(error.message.split())}"))
     except (ConnectionError, TimeoutError):
         raise
     except Exception:
