@@ -59,9 +59,15 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def authorization(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """401 without the site's key. Links with a ticket carry their own right (`routes/downloads.py` checks it)."""
-    if request.path.startswith("/api/") and not _may_pass(request):
-        raise ApiError(401, "a valid API key is needed")
+    """401 without a key of the site's, 403 for a change with the read-only one.
+
+    Links with a ticket carry their own right (`routes/downloads.py` checks it).
+    """
+    if request.path.startswith("/api/"):
+        if not _may_pass(request):
+            raise ApiError(401, "a valid API key is needed")
+        if is_reader(request) and not _only_reads(request):
+            raise ApiError(403, f"{request.method} {request.path}: a read-only key may not do this")
     return await handler(request)
 
 
@@ -77,15 +83,37 @@ def reads(handler: Handler) -> Handler:
     return handler
 
 
+def changes(handler: Handler) -> Handler:
+    """Mark a handler of a GET that does change something."""
+    handler.changes = True  # type: ignore[attr-defined]
+    return handler
+
+
+def is_reader(request: web.Request) -> bool:
+    """Whether a request brings the read-only key."""
+    key = site_of(request).options.read_only_key
+    return key is not None and hmac.compare_digest(_secret(request).encode(), key.encode())
+
+
+def _only_reads(request: web.Request) -> bool:
+    handler = request.match_info.handler
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return not getattr(handler, "changes", False)
+    return bool(getattr(handler, "reads", False))
+
+
 def _may_pass(request: web.Request) -> bool:
     if request.query.get("ticket") and getattr(request.match_info.handler, "takes_ticket", False):
         return True
+    return hmac.compare_digest(_secret(request).encode(), site_of(request).secret.encode()) or is_reader(request)
+
+
+def _secret(request: web.Request) -> str:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() not in ("scitran-user", "bearer"):
-        return False
+        return ""
     # fw-client sends what follows the host, which may still hold a marker or a port in front of the secret.
-    given = secret.strip().rsplit(":", 1)[-1]
-    return hmac.compare_digest(given.encode(), site_of(request).secret.encode())
+    return secret.strip().rsplit(":", 1)[-1]
 
 
 def accepts(request: web.Request, feature: str) -> bool:
