@@ -28,6 +28,7 @@ def parser(prog: str = "fwsync sandbox") -> argparse.ArgumentParser:
     made.add_argument("--data", type=Path, help="folder to keep everything in (default: a temporary one)")
     made.add_argument("--demo", action="store_true", help="fill an empty site with the demo projects")
     made.add_argument("--api-key", help="secret part of the key; for test keys only: others can see command lines")
+    made.add_argument("--read-only-key", help="secret of a second key, whose holder may read and change nothing")
     made.add_argument("--api-key-file", type=Path, help="file that holds the secret")
     made.add_argument(
         "--faults", default="", metavar="SPEC", help="faults to give, e.g. create:drop_reply=3%%,stall=1%%:60"
@@ -52,6 +53,9 @@ def options_from(argv: Sequence[str], *, prog: str = "fwsync sandbox") -> Sandbo
         key = given.api_key_file.read_text(encoding="utf-8").strip()
     if key is not None and (not key or ":" in key or any(c.isspace() for c in key)):
         raise ValueError("the API key must be a secret without blanks and colons")
+    reader = given.read_only_key
+    if reader is not None and (not reader or ":" in reader or any(c.isspace() for c in reader) or reader == key):
+        raise ValueError("the read-only key must be another secret without blanks and colons")
     faults.parse(given.faults)
     without = frozenset(name.strip() for name in given.without.split(",") if name.strip())
     return SandboxOptions(
@@ -67,6 +71,7 @@ def options_from(argv: Sequence[str], *, prog: str = "fwsync sandbox") -> Sandbo
         without=without,
         page_limit=given.page_limit,
         jobs=given.jobs,
+        read_only_key=reader,
     )
 
 

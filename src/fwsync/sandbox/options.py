@@ -28,13 +28,14 @@ class SandboxOptions:
     `data` None means a temporary folder that goes with the server. `api_key` None: the one kept in `data`, else a
     new one. `page_limit` is the most documents that one listing answer holds (0: no cap). `part_threshold` is the
     file size in bytes above which a signed upload is offered in several parts. `jobs` is `manual`, `instant` or a
-    number of seconds that a job runs: see `jobs/scheduler.py`.
+    number of seconds that a job runs: see `jobs/scheduler.py`. `read_only_key` is a second key that may change nothing.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     data: Path | None = None
     api_key: str | None = field(default=None, repr=False)
+    read_only_key: str | None = field(default=None, repr=False)
     demo: bool = False
     faults: str = ""
     fault_seed: int = 0

@@ -120,6 +120,35 @@ def _input(conn: sqlite3.Connection, reference: Any) -> dict[str, Any]:
     return dict(reference)
 
 
+async def list_of_level(request: web.Request) -> web.Response:
+    """GET /{parents}/{id}/{subjects|sessions|acquisitions}/analyses: those on that level below the container."""
+    parent, level = _parent(request), SINGULAR[request.match_info["level"]]
+    if parent.kind not in LEVEL_COLUMNS:
+        raise invalid(f"{parent.kind} has nothing below it")
+    ids = {
+        row[0] for row in site_of(request).db.reader.execute(
+            f"select id from nodes where kind = ? and {LEVEL_COLUMNS[parent.kind]} = ?", (level, parent.id)  # noqa: S608
+        )
+    }  # fmt: skip
+    return await page(
+        request,
+        "analysis",
+        where={LEVEL_COLUMNS[parent.kind]: parent.id},
+        keep=lambda node: node.parent_id in ids,
+        extend=_extend(truth(request.query.get("inflate_job"))),
+    )
+
+
+async def input_files(request: web.Request) -> web.Response:
+    """GET /analyses/{id}/input_files/{name}/info: the inputs of that name."""
+    node = documents.get(site_of(request).db.reader, "analysis", request.match_info["id"])
+    name = request.match_info["name"]
+    found = [one for one in node.doc.get("inputs") or [] if one.get("name") == name]
+    if not found:
+        raise ApiError(404, f"input file {name} not found")
+    return answer(found)
+
+
 async def modify(request: web.Request) -> web.Response:
     """PUT /analyses/{id}."""
     given, ident = await body(request, dict), request.match_info.get("analysis") or request.match_info["id"]
@@ -157,3 +186,7 @@ def setup(app: web.Application) -> None:
     router.add_put(below, modify)
     router.add_delete(below, delete_one)
     router.add_get(f"/api/{{parents:{_PARENTS}}}/{{id}}/{{which:all|children}}/analyses", list_below)
+    router.add_get(
+        f"/api/{{parents:{_PARENTS}}}/{{id}}/{{level:subjects|sessions|acquisitions}}/analyses", list_of_level
+    )
+    router.add_get("/api/analyses/{id}/input_files/{name}/info", input_files)

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from fwsync.sandbox.errors import ApiError, invalid
-from fwsync.sandbox.http import answer, body
+from fwsync.sandbox.http import answer, body, changes
 from fwsync.sandbox.jobs import lifecycle, script
 from fwsync.sandbox.jobs.scheduler import pending, scheduler_of
 from fwsync.sandbox.routes import detail
@@ -18,6 +18,7 @@ from fwsync.sandbox.store.ids import new_id
 from fwsync.sandbox.store.node import Node
 
 
+@changes
 async def take_next(request: web.Request) -> web.Response:
     """GET /jobs/next (`?tags=`): the most urgent pending job, now running; 400 when there is none."""
     tags = set(request.query.getall("tags", []))

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from fwsync.sandbox.errors import ApiError, malformed
-from fwsync.sandbox.http import answer, body
+from fwsync.sandbox.http import answer, body, reads
 from fwsync.sandbox.routes import detail, gears
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents, files
@@ -89,6 +89,7 @@ async def _path(request: web.Request) -> list[str]:
     return [] if path == [""] else path
 
 
+@reads
 async def lookup(request: web.Request) -> web.Response:
     """POST /lookup {path}: the one node that the path leads to."""
     path, conn = await _path(request), site_of(request).db.reader
@@ -100,6 +101,7 @@ async def lookup(request: web.Request) -> web.Response:
     return answer(_shown(conn, _walk(conn, path)[-1]))
 
 
+@reads
 async def resolve(request: web.Request) -> web.Response:
     """POST /resolve {path}: every node on the way, and the children of the last."""
     path, conn = await _path(request), site_of(request).db.reader
