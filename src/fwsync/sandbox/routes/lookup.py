@@ -19,8 +19,8 @@ _BY_ID = re.compile(r"<id:([^<>]+)>\Z")
 Step = Node | files.FileRow
 
 
-def _walk(conn: sqlite3.Connection, path: list[str]) -> list[Step]:
-    """The nodes along a path; 404 where a segment leads nowhere."""
+def _walk(conn: sqlite3.Connection, path: list[str]) -> tuple[list[Step], str]:
+    """The nodes along a path, and a literal `files` or `analyses` at its end; 404 where a segment leads nowhere."""
     steps: list[Step] = []
     literal = ""
     for segment in path:
@@ -35,7 +35,7 @@ def _walk(conn: sqlite3.Connection, path: list[str]) -> list[Step]:
             raise ApiError(404, f"no {segment!r} in {at.label if at else 'this site'}")
         steps.append(found)
         literal = ""
-    return steps
+    return steps, literal
 
 
 def _named(conn: sqlite3.Connection, at: Node | None, segment: str, literal: str) -> Step | None:
@@ -98,7 +98,7 @@ async def lookup(request: web.Request) -> web.Response:
         return answer({**documents.render(gear), "container_type": "gear", "node_type": "gear"})
     if not path:
         raise ApiError(404, "the path is empty")
-    return answer(_shown(conn, _walk(conn, path)[-1]))
+    return answer(_shown(conn, _walk(conn, path)[0][-1]))
 
 
 @reads
@@ -107,10 +107,14 @@ async def resolve(request: web.Request) -> web.Response:
     path, conn = await _path(request), site_of(request).db.reader
     if path[:1] == ["gears"]:
         return answer(_resolve_gears(conn, path))
-    steps = _walk(conn, path)
+    steps, literal = _walk(conn, path)
     shown = [_short(conn, step) if isinstance(step, Node) else _shown(conn, step) for step in steps]
     last = steps[-1] if steps else None
-    return answer({"path": shown, "children": [] if isinstance(last, files.FileRow) else _children(conn, last)})
+    children = [] if isinstance(last, files.FileRow) else _children(conn, last)
+    if literal:
+        kind = "file" if literal == "files" else "analysis"
+        children = [child for child in children if child["container_type"] == kind]
+    return answer({"path": shown, "children": children})
 
 
 def _resolve_gears(conn: sqlite3.Connection, path: list[str]) -> dict[str, Any]:
