@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .fw-tools
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test check format bench bench-import clean
+.PHONY: demo test peers check format bench bench-import clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one by make PYTHON=...") if sys.version_info < (3, 11) else None'
@@ -21,7 +22,15 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	@bash scripts/demo.sh
 
-test: $(STAMP)
+# The official `fw` command and fw-client, which tests/contract/test_peers_*.py run against the sandbox.
+$(PEERS)/.installed: constraints-peers.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/pip install -q -c constraints-peers.txt flywheel-cli fw-client
+	@touch $@
+
+peers: $(PEERS)/.installed
+
+test: $(STAMP) $(PEERS)/.installed
 	@mkdir -p .test-tmp
 	TMPDIR=$(CURDIR)/.test-tmp $(BIN)/python -m pytest -n 2 --basetemp=.test-tmp/pytest
 	@rm -rf .test-tmp
@@ -44,4 +53,4 @@ bench: $(STAMP)
 	$(BIN)/python bench/compare.py
 
 clean:
-	rm -rf $(VENV) .demo .test-tmp .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PEERS) .demo .test-tmp .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -77,7 +77,7 @@ def test_a_wrong_key_is_401_with_the_platform_s_body(raw: Raw) -> None:
     ("method", "path", "body", "status"),
     [
         ("GET", "/api/no/such/route", None, 501),
-        ("POST", "/api/dataexplorer/search", {}, 501),
+        ("POST", "/api/dataexplorer/search", {}, 400),
         ("PATCH", "/api/projects", {}, 501),
         ("GET", "/api/projects/nonsense", None, 404),
         ("GET", "/api/projects/5dc091c169d4f3002d16f32f", None, 404),

@@ -28,6 +28,7 @@ def parser(prog: str = "fwsync sandbox") -> argparse.ArgumentParser:
     made.add_argument("--data", type=Path, help="folder to keep everything in (default: a temporary one)")
     made.add_argument("--demo", action="store_true", help="fill an empty site with the demo projects")
     made.add_argument("--api-key", help="secret part of the key; for test keys only: others can see command lines")
+    made.add_argument("--read-only-key", help="secret of a second key, whose holder may read and change nothing")
     made.add_argument("--api-key-file", type=Path, help="file that holds the secret")
     made.add_argument(
         "--faults", default="", metavar="SPEC", help="faults to give, e.g. create:drop_reply=3%%,stall=1%%:60"
@@ -36,6 +37,9 @@ def parser(prog: str = "fwsync sandbox") -> argparse.ArgumentParser:
     made.add_argument("--latency", type=float, default=0.0, metavar="MS", help="milliseconds added to each request")
     made.add_argument("--signed-urls", action="store_true", help="offer signed upload and download links")
     made.add_argument("--page-limit", type=int, default=0, help="most documents in one page (default: no limit)")
+    made.add_argument(
+        "--jobs", default="manual", metavar="HOW", help="run jobs: instant, SECONDS, or manual (default: %(default)s)"
+    )
     known = ", ".join(CAPABILITIES)
     made.add_argument("--without", default="", metavar="NAMES", help=f"capabilities to switch off, of: {known}")
     return made
@@ -49,6 +53,9 @@ def options_from(argv: Sequence[str], *, prog: str = "fwsync sandbox") -> Sandbo
         key = given.api_key_file.read_text(encoding="utf-8").strip()
     if key is not None and (not key or ":" in key or any(c.isspace() for c in key)):
         raise ValueError("the API key must be a secret without blanks and colons")
+    reader = given.read_only_key
+    if reader is not None and (not reader or ":" in reader or any(c.isspace() for c in reader) or reader == key):
+        raise ValueError("the read-only key must be another secret without blanks and colons")
     faults.parse(given.faults)
     without = frozenset(name.strip() for name in given.without.split(",") if name.strip())
     return SandboxOptions(
@@ -63,6 +70,8 @@ def options_from(argv: Sequence[str], *, prog: str = "fwsync sandbox") -> Sandbo
         signed_urls=given.signed_urls,
         without=without,
         page_limit=given.page_limit,
+        jobs=given.jobs,
+        read_only_key=reader,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_SECONDS = re.compile(r"\d{1,6}(\.\d{1,6})?\Z")
 CAPABILITIES = {
     "upsert-hierarchy": "POST /projects/{id}/upsert-hierarchy answers 404, as on older sites",
     "signed-urls": "no signed upload or download links, whatever --signed-urls says",
@@ -25,13 +27,15 @@ class SandboxOptions:
 
     `data` None means a temporary folder that goes with the server. `api_key` None: the one kept in `data`, else a
     new one. `page_limit` is the most documents that one listing answer holds (0: no cap). `part_threshold` is the
-    file size in bytes above which a signed upload is offered in several parts.
+    file size in bytes above which a signed upload is offered in several parts. `jobs` is `manual`, `instant` or a
+    number of seconds that a job runs: see `jobs/scheduler.py`. `read_only_key` is a second key that may change nothing.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     data: Path | None = None
     api_key: str | None = field(default=None, repr=False)
+    read_only_key: str | None = field(default=None, repr=False)
     demo: bool = False
     faults: str = ""
     fault_seed: int = 0
@@ -39,6 +43,7 @@ class SandboxOptions:
     signed_urls: bool = False
     without: frozenset[str] = frozenset()
     page_limit: int = 0
+    jobs: str = "manual"
     part_threshold: int = 64 * 1024 * 1024
 
     def __post_init__(self) -> None:
@@ -46,6 +51,8 @@ class SandboxOptions:
         unknown = sorted(self.without - CAPABILITIES.keys())
         if unknown:
             raise ValueError(f"unknown capability {unknown[0]!r}; known are {', '.join(CAPABILITIES)}")
+        if self.jobs not in ("manual", "instant") and not _SECONDS.match(self.jobs):
+            raise ValueError(f"jobs {self.jobs!r}: is not manual, instant or a number of seconds")
 
     def offers(self, capability: str) -> bool:
         """Whether a capability is switched on."""

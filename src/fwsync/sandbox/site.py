@@ -13,6 +13,8 @@ from fwsync.sandbox.store.blobs import BlobStore
 from fwsync.sandbox.store.database import Database
 
 USER = "admin@example.org"
+READER = "reader@example.org"
+"""Who the site's key and its read-only key belong to."""
 
 
 class Site:

@@ -5,8 +5,8 @@
 
 Values are cast in this order: "quoted" text, 24 hex characters (an id, before any number), ISO date or time, null,
 true or false, number, else text. A field is dotted and reaches through objects and lists; on a list any element may
-match; `!=` also holds where the field is missing. `=~` searches with a regular expression, `=|` takes a list
-`[a,b,c]` (also with `|` or `;` between). Ranges compare like with like: a number never compares with a text.
+match; `!=` also holds where the field is missing. `=~` searches with a regular expression (see `patterns`), `=|` takes
+a list `[a,b,c]` (also with `|` or `;` between). Ranges compare like with like: a number never compares with a text.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from fwsync.sandbox.errors import invalid
+from fwsync.sandbox.query.patterns import pattern
 from fwsync.sandbox.store.ids import HEX24, to_time
 
 _CLAUSE = re.compile(r"\s*([A-Za-z_][^<>=!~|\s]*)\s*(<=|>=|!=|=~|=\||=|<|>)(.*)\Z", re.DOTALL)
@@ -80,7 +81,7 @@ def _clause(part: str) -> Clause:
         raise invalid(f"filter: {part.strip()!r} is not `field operator value`")
     field, operator, text = found.groups()
     if operator == "=~":
-        return Clause(field, operator, _pattern(_unquoted(text)), text)
+        return Clause(field, operator, pattern(_unquoted(text), "filter"), text)
     if operator == "=|":
         body = text.strip().removeprefix("[").removesuffix("]")
         return Clause(field, operator, [cast(item.strip()) for item in _ITEMS.split(body)], text)
@@ -89,15 +90,6 @@ def _clause(part: str) -> Clause:
 
 def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    if len(text) > 10_000:
-        raise invalid("filter: the pattern is longer than 10,000 characters")
-    try:
-        return re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise invalid(f"filter: bad pattern: {error}") from error
 
 
 def cast(text: str) -> Any:

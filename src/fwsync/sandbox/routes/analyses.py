@@ -10,13 +10,14 @@ from aiohttp import web
 
 from fwsync.sandbox.errors import ApiError, invalid, malformed
 from fwsync.sandbox.http import answer, body
+from fwsync.sandbox.jobs import create as jobs
+from fwsync.sandbox.jobs.scheduler import scheduler_of
 from fwsync.sandbox.query.listing import truth
 from fwsync.sandbox.routes import containers, detail
 from fwsync.sandbox.routes.listing import page
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents, fields, files
 from fwsync.sandbox.store.documents import LEVEL_COLUMNS, SINGULAR
-from fwsync.sandbox.store.ids import now
 from fwsync.sandbox.store.node import Node
 
 _PARENTS = "projects|subjects|sessions|acquisitions|collections|containers"
@@ -83,8 +84,9 @@ async def get_one(request: web.Request) -> web.Response:
 
 
 async def create(request: web.Request) -> web.Response:
-    """POST /{parents}/{id}/analyses: ad hoc, or with a job that stays pending; `{_id}` of the analysis."""
+    """POST /{parents}/{id}/analyses: ad hoc, or with a job; `{_id}` of the analysis."""
     parent, given = _parent(request), await body(request, dict)
+    scheduler = scheduler_of(request)
     job = given.get("job")
     if job is not None and not isinstance(job, dict):
         raise malformed("job: must be an object")
@@ -93,14 +95,20 @@ async def create(request: web.Request) -> web.Response:
         doc = fields.taken("analysis", given)
         if not doc.get("label"):
             raise invalid("analysis: a label is needed")
-        wanted = job.get("inputs", {}) if job else given.get("inputs") or []
-        doc["inputs"] = [_input(conn, ref) for ref in (wanted.values() if isinstance(wanted, dict) else wanted)]
+        wanted = [] if job else given.get("inputs") or []
+        if not isinstance(wanted, list):
+            raise invalid("inputs: must be a list")
+        doc["inputs"] = [_input(conn, ref) for ref in wanted]
         node = documents.insert(conn, "analysis", doc, parent=parent, info=fields.info_of(given))
         if job:
-            _add_job(conn, node, job)
+            made = jobs.add(conn, job, analysis=node)
+            node.doc["inputs"] = [_input(conn, ref) for ref in made.doc["inputs"].values()]
+            documents.save(conn, node, touch=False)
+            scheduler.added(conn, made)
         return node
 
     node = await site_of(request).db.write(add)
+    scheduler.wake()
     return answer({"_id": node.id})
 
 
@@ -112,38 +120,33 @@ def _input(conn: sqlite3.Connection, reference: Any) -> dict[str, Any]:
     return dict(reference)
 
 
-def _add_job(conn: sqlite3.Connection, analysis: Node, job: dict[str, Any]) -> None:
-    gear = documents.get(conn, "gear", str(job.get("gear_id")))
-    manifest = gear.doc["gear"]
-    about = {
-        "id": gear.id,
-        "category": gear.doc.get("category"),
-        "name": manifest["name"],
-        "version": manifest["version"],
-    }
-    moment = now()
-    made = documents.insert(
-        conn,
-        "job",
-        {
-            "gear_id": gear.id,
-            "gear_info": about,
-            "inputs": job.get("inputs") or {},
-            "destination": {"type": "analysis", "id": analysis.id},
-            "state": "pending",
-            "priority": job.get("priority") or "medium",
-            "job_tags": [*(job.get("tags") or []), "analysis"],
-            "attempt": 1,
-            "previous_job_id": None,
-            "config": {"config": job.get("config") or {}},
-            "transitions": {"pending": moment},
-            "parents": documents.parents_of(analysis),
-            "origin": {"type": "user", "id": "admin@example.org"},
-        },
-        parent=analysis,
+async def list_of_level(request: web.Request) -> web.Response:
+    """GET /{parents}/{id}/{subjects|sessions|acquisitions}/analyses: those on that level below the container."""
+    parent, level = _parent(request), SINGULAR[request.match_info["level"]]
+    if parent.kind not in LEVEL_COLUMNS:
+        raise invalid(f"{parent.kind} has nothing below it")
+    ids = {
+        row[0] for row in site_of(request).db.reader.execute(
+            f"select id from nodes where kind = ? and {LEVEL_COLUMNS[parent.kind]} = ?", (level, parent.id)  # noqa: S608
+        )
+    }  # fmt: skip
+    return await page(
+        request,
+        "analysis",
+        where={LEVEL_COLUMNS[parent.kind]: parent.id},
+        keep=lambda node: node.parent_id in ids,
+        extend=_extend(truth(request.query.get("inflate_job"))),
     )
-    analysis.doc.update(gear_info=about, job=made.id)
-    documents.save(conn, analysis, touch=False)
+
+
+async def input_files(request: web.Request) -> web.Response:
+    """GET /analyses/{id}/input_files/{name}/info: the inputs of that name."""
+    node = documents.get(site_of(request).db.reader, "analysis", request.match_info["id"])
+    name = request.match_info["name"]
+    found = [one for one in node.doc.get("inputs") or [] if one.get("name") == name]
+    if not found:
+        raise ApiError(404, f"input file {name} not found")
+    return answer(found)
 
 
 async def modify(request: web.Request) -> web.Response:
@@ -183,3 +186,7 @@ def setup(app: web.Application) -> None:
     router.add_put(below, modify)
     router.add_delete(below, delete_one)
     router.add_get(f"/api/{{parents:{_PARENTS}}}/{{id}}/{{which:all|children}}/analyses", list_below)
+    router.add_get(
+        f"/api/{{parents:{_PARENTS}}}/{{id}}/{{level:subjects|sessions|acquisitions}}/analyses", list_of_level
+    )
+    router.add_get("/api/analyses/{id}/input_files/{name}/info", input_files)

@@ -190,7 +190,7 @@ def delete_many_of(kind: str) -> Handler:
             return [node.id for node in found]
 
         gone = await site_of(request).db.write(remove)
-        return answer({"deleted": len(gone), "not_found": [ident for ident in idents if ident not in gone]})
+        return answer({"deleted": len(gone), "not_found": len(set(idents) - set(gone))})
 
     return delete_many
 

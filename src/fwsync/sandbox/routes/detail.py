@@ -55,9 +55,9 @@ def inflated_job(conn: sqlite3.Connection, ident: Any) -> dict[str, Any] | None:
 
 def job_detail(node: Node) -> dict[str, Any]:
     """A job as `GET /jobs/{id}` shows it: `id` instead of `_id`, inputs by name."""
-    drop = ("tags", "notes", "permissions", "revision", "label")
+    drop = ("tags", "notes", "permissions", "revision", "label", "job_tags", "job_label", "output_refs", "heartbeat")
     doc = {name: value for name, value in node.doc.items() if name not in drop}
-    return {"id": node.id, **doc, "tags": node.doc.get("job_tags", [])}
+    return {"id": node.id, **doc, "tags": node.doc.get("job_tags", []), "label": node.doc.get("job_label")}
 
 
 def job_listed(node: Node) -> dict[str, Any]:

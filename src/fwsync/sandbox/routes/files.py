@@ -152,7 +152,7 @@ async def delete_many(request: web.Request) -> web.Response:
         return gone
 
     gone = await site_of(request).db.write(work)
-    return answer({"deleted": len(gone), "not_found": [ident for ident in idents if ident not in gone]})
+    return answer({"deleted": len(gone), "not_found": len(set(idents) - set(gone))})
 
 
 async def get_tags(request: web.Request) -> web.Response:

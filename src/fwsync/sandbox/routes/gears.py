@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from typing import Any
 
 from aiohttp import web
 
@@ -61,13 +62,23 @@ async def get_one(request: web.Request) -> web.Response:
     return answer(documents.render(documents.get(site_of(request).db.reader, "gear", request.match_info["id"])))
 
 
-async def add(request: web.Request) -> web.Response:
-    """POST /gears/{name}: a gear document `{category, gear}`; `{_id}`."""
-    given = await body(request, dict)
+def checked(given: dict[str, Any]) -> dict[str, Any]:
+    """A gear document of a body `{category, gear, exchange?}`; 422 on a wrong one."""
     manifest = given.get("gear")
     if not isinstance(manifest, dict) or not all(isinstance(manifest.get(key), str) for key in ("name", "version")):
         raise invalid("gear: must be an object with name and version")
-    doc = {"category": given.get("category") or "utility", "gear": manifest, "exchange": given.get("exchange")}
+    for key in ("inputs", "config"):
+        held = manifest.get(key) or {}
+        if not isinstance(held, dict) or not all(isinstance(spec, dict) for spec in held.values()):
+            raise invalid(f"gear.{key}: must be an object of objects")
+    if not isinstance(given.get("exchange") or {}, dict):
+        raise invalid("exchange: must be an object")
+    return {"category": given.get("category") or "utility", "gear": manifest, "exchange": given.get("exchange")}
+
+
+async def add(request: web.Request) -> web.Response:
+    """POST /gears/{name}: a gear document `{category, gear}`; `{_id}`."""
+    doc = checked(await body(request, dict))
     node = await site_of(request).db.write(lambda conn: documents.insert(conn, "gear", doc))
     return answer({"_id": node.id})
 

@@ -2,6 +2,8 @@
 
 Our paths start with a choice, such as `/api/{kind:projects|subjects}/{id}`: all of them would be tried for every
 request, some 50 regular expressions. Here each is put under the literal starts that its choice allows.
+
+aiohttp also lets no placeholder match a brace, but tags and files may be named `{x}`.
 """
 
 from __future__ import annotations
@@ -22,8 +24,11 @@ class _Under(web.PlainResource):
 
 
 def index(router: web.UrlDispatcher) -> None:
-    """Move every resource whose path starts with a choice to where its requests are looked for first."""
+    """Move every resource whose path starts with a choice to where its requests are looked for first; allow braces."""
     for resource in router.resources():
+        if isinstance(resource, web.DynamicResource):
+            wider = resource._pattern.pattern.replace(web.DynamicResource.GOOD, "[^/]+")  # noqa: SLF001
+            resource._pattern = re.compile(wider)  # noqa: SLF001
         pattern = resource.get_info().get("pattern")
         found = _CHOICE.match(pattern.pattern) if pattern is not None else None
         if found is None:

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from fwsync.sandbox.errors import ApiError, malformed
-from fwsync.sandbox.http import answer, body
+from fwsync.sandbox.http import answer, body, reads
 from fwsync.sandbox.routes import detail, gears
 from fwsync.sandbox.site import site_of
 from fwsync.sandbox.store import documents, files
@@ -19,8 +19,8 @@ _BY_ID = re.compile(r"<id:([^<>]+)>\Z")
 Step = Node | files.FileRow
 
 
-def _walk(conn: sqlite3.Connection, path: list[str]) -> list[Step]:
-    """The nodes along a path; 404 where a segment leads nowhere."""
+def _walk(conn: sqlite3.Connection, path: list[str]) -> tuple[list[Step], str]:
+    """The nodes along a path, and a literal `files` or `analyses` at its end; 404 where a segment leads nowhere."""
     steps: list[Step] = []
     literal = ""
     for segment in path:
@@ -35,7 +35,7 @@ def _walk(conn: sqlite3.Connection, path: list[str]) -> list[Step]:
             raise ApiError(404, f"no {segment!r} in {at.label if at else 'this site'}")
         steps.append(found)
         literal = ""
-    return steps
+    return steps, literal
 
 
 def _named(conn: sqlite3.Connection, at: Node | None, segment: str, literal: str) -> Step | None:
@@ -89,6 +89,7 @@ async def _path(request: web.Request) -> list[str]:
     return [] if path == [""] else path
 
 
+@reads
 async def lookup(request: web.Request) -> web.Response:
     """POST /lookup {path}: the one node that the path leads to."""
     path, conn = await _path(request), site_of(request).db.reader
@@ -97,18 +98,23 @@ async def lookup(request: web.Request) -> web.Response:
         return answer({**documents.render(gear), "container_type": "gear", "node_type": "gear"})
     if not path:
         raise ApiError(404, "the path is empty")
-    return answer(_shown(conn, _walk(conn, path)[-1]))
+    return answer(_shown(conn, _walk(conn, path)[0][-1]))
 
 
+@reads
 async def resolve(request: web.Request) -> web.Response:
     """POST /resolve {path}: every node on the way, and the children of the last."""
     path, conn = await _path(request), site_of(request).db.reader
     if path[:1] == ["gears"]:
         return answer(_resolve_gears(conn, path))
-    steps = _walk(conn, path)
+    steps, literal = _walk(conn, path)
     shown = [_short(conn, step) if isinstance(step, Node) else _shown(conn, step) for step in steps]
     last = steps[-1] if steps else None
-    return answer({"path": shown, "children": [] if isinstance(last, files.FileRow) else _children(conn, last)})
+    children = [] if isinstance(last, files.FileRow) else _children(conn, last)
+    if literal:
+        kind = "file" if literal == "files" else "analysis"
+        children = [child for child in children if child["container_type"] == kind]
+    return answer({"path": shown, "children": children})
 
 
 def _resolve_gears(conn: sqlite3.Connection, path: list[str]) -> dict[str, Any]:

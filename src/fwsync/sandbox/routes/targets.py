@@ -14,7 +14,9 @@ from fwsync.sandbox.store.node import Node
 KINDS = "groups|projects|subjects|sessions|acquisitions|analyses|collections|containers"
 PATH = f"/api/{{kind:{KINDS}}}/{{id}}/files"
 NAMED = PATH + "/{name}"
-OLD_PATH = "/api/{parents:projects|subjects|sessions|acquisitions|collections}/{parent}/{kind:analyses}/{id}/files"
+OLD_PATH = (
+    "/api/{parents:projects|subjects|sessions|acquisitions|collections|containers}/{parent}/{kind:analyses}/{id}/files"
+)
 """The older spelling of an analysis's files, below its parent."""
 OLD_NAMED = OLD_PATH + "/{name}"
 

@@ -4,6 +4,8 @@
             label, doc (JSON without info, files and ancestors), info (JSON, kept apart: listings leave it out)
     files   one row per version; `current` = 1 for the newest that is not deleted
     tickets download tickets and signed uploads, JSON
+    members which acquisitions a collection holds; also on the acquisition itself, as `collections`
+    records everything that is no container: saved views, executions, searches, batches, users, roles ...
     facts   single values: schema version, API key, whether the demo site was built
 
 Every listing walks an index whose last column is the id, so that the next page costs what the first one did. Each
@@ -43,4 +45,14 @@ STATEMENTS = (
     "create index if not exists files_project on files (current, project_id, file_id)",
     "create table if not exists tickets (id text primary key, made real not null, doc text not null)",
     "create table if not exists facts (name text primary key, value text)",
+    """create table if not exists members (
+        collection_id text not null, acquisition_id text not null,
+        primary key (collection_id, acquisition_id)) without rowid""",
+    "create index if not exists members_acquisition on members (acquisition_id, collection_id)",
+    """create trigger if not exists members_of_a_deleted_acquisition after delete on nodes
+        when old.kind = 'acquisition' begin
+        delete from members where acquisition_id = old.id; end""",
+    """create table if not exists records (
+        id text primary key, kind text not null, parent text, doc text not null) without rowid""",
+    "create index if not exists records_kind on records (kind, parent, id)",
 )

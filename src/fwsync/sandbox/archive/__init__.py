@@ -1,0 +1,1 @@
+"""Bulk downloads: which files, under which paths, and the tar or zip stream of them."""
