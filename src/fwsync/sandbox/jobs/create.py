@@ -37,9 +37,9 @@ def add(conn: sqlite3.Connection, given: Mapping[str, Any], *, analysis: Node | 
     inputs = checked_inputs(conn, gear, given.get("inputs"))
     config = _config(gear, given.get("config"))
     parent = analysis or _destination(conn, given.get("destination"), inputs)
-    tags = given.get("tags") or []
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise invalid("tags: must be a list of texts")
+    tags = texts(given.get("tags"))
+    if not isinstance(given.get("label"), (str, type(None))):
+        raise invalid("label: must be a text")
     about = gear_info(gear)
     extra = ["analysis"] if analysis else [about["name"]]
     doc = {
@@ -69,6 +69,13 @@ def add(conn: sqlite3.Connection, given: Mapping[str, Any], *, analysis: Node | 
         analysis.doc.update(gear_info=about, job=made.id)
         documents.save(conn, analysis, touch=False)
     return made
+
+
+def texts(tags: Any) -> list[str]:
+    """A job's tags; 422 unless a list of texts."""
+    if tags is not None and (not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags)):
+        raise invalid("tags: must be a list of texts")
+    return tags or []
 
 
 def priority(value: Any) -> str:

@@ -19,6 +19,8 @@ def move(conn: sqlite3.Connection, job: Node, state: str, **more: Any) -> None:
     """Put a job into a state; 422 on an unknown one, 409 when it has ended already (the same state again is fine)."""
     if state not in STATES:
         raise invalid(f"state: {state!r} is not one of {', '.join(STATES)}")
+    if not isinstance(more.get("failure_reason"), (str, type(None))):
+        raise invalid("failure_reason: must be a text")
     held = job.doc.get("state")
     if held in FINAL and held != state:
         raise ApiError(409, f"job {job.id} is {held} and can't become {state}")

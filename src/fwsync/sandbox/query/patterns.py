@@ -47,6 +47,11 @@ class SafePattern:
         self._limit = _LIMITS[repeats]
         self._compiled = re.compile(core)
 
+    @property
+    def pattern(self) -> str:
+        """The text, under the name that a compiled pattern of `re` has for it."""
+        return self.text
+
     def search(self, value: str) -> bool:
         """Whether the pattern is found anywhere in the text."""
         return self._compiled.search(value[: self._limit]) is not None

@@ -50,6 +50,8 @@ async def propose(request: web.Request) -> web.Response:
     if policy not in matching.POLICIES:
         raise invalid(f"optional_input_policy: {policy!r} is not one of {', '.join(matching.POLICIES)}")
 
+    _check(given)
+
     def work(conn: sqlite3.Connection) -> dict[str, Any]:
         gear = documents.get(conn, "gear", str(given.get("gear_id")))
         scans = {node.id: node for target in targets for node in _acquisitions(conn, target)}
@@ -71,6 +73,14 @@ async def propose(request: web.Request) -> web.Response:
         return {**_shown(made), **found, "improper_permissions": []}
 
     return answer(await site_of(request).db.write(work))
+
+
+def _check(given: dict[str, Any]) -> None:
+    create.priority(given.get("priority"))
+    create.texts(given.get("tags"))
+    for name in ("config", "analysis"):
+        if given.get(name) is not None and not isinstance(given[name], dict):
+            raise invalid(f"{name}: must be an object")
 
 
 def _shown(document: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from fwsync.sandbox.query.chosen import Chosen
 from fwsync.sandbox.query.listing import truth
 from fwsync.sandbox.routes import containers, detail
 from fwsync.sandbox.routes.listing import page
-from fwsync.sandbox.routes.paging import page_of
+from fwsync.sandbox.routes.paging import enveloped, page_of
 from fwsync.sandbox.site import USER, site_of
 from fwsync.sandbox.store import documents, fields, members
 from fwsync.sandbox.store.node import Node
@@ -125,7 +125,8 @@ async def _members(request: web.Request, kind: str, ident: str) -> web.Response:
         ids = members.SESSION_IDS
     elif session := request.query.get("session"):
         ids, values = members.IDS_IN_SESSION, [ident, session]
-    return await page_of(request, lambda conn, listing: chosen.select(conn, Chosen(kind, ids, values), listing))
+    counted, which = enveloped(request), Chosen(kind, ids, values)
+    return await page_of(request, lambda conn, listing: chosen.select(conn, which, listing, counted=counted))
 
 
 async def acquisitions(request: web.Request) -> web.Response:
@@ -150,11 +151,11 @@ async def all_analyses(request: web.Request) -> web.Response:
     """GET /collections/{id}/all/analyses: of its sessions' and acquisitions' analyses, those on its members."""
     conn, ident = site_of(request).db.reader, request.match_info["id"]
     documents.get(conn, "collection", ident)
-    inflate = truth(request.query.get("inflate_job"))
+    inflate, counted = truth(request.query.get("inflate_job")), enveloped(request)
     ids = f"select id from nodes where kind = 'analysis' and (parent_id in ({members.IDS}) or parent_id = ?)"  # noqa: S608
 
     def read(conn: sqlite3.Connection, listing: Any) -> Any:
-        found, total = chosen.select(conn, Chosen("analysis", ids, [ident, ident]), listing)
+        found, total = chosen.select(conn, Chosen("analysis", ids, [ident, ident]), listing, counted=counted)
         for document in found:
             detail.add_parent(conn, documents.get(conn, "analysis", document["_id"]), document)
             if inflate:

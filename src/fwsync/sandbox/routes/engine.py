@@ -44,7 +44,8 @@ def _matches(job: Node, wanted: Any, *, otherwise: bool) -> bool:
         "project": [parents.get("project")],
         "tag": job.doc.get("job_tags") or [],
     }
-    return all(set(held.get(name, ())) & set(values) for name, values in wanted.items() if isinstance(values, list))
+    lists = {name: values for name, values in wanted.items() if isinstance(values, list)}
+    return all(any(value in held.get(name, ()) for value in values) for name, values in lists.items())
 
 
 async def ask(request: web.Request) -> web.Response:
@@ -107,6 +108,10 @@ async def complete(request: web.Request) -> web.Response:
 async def profile(request: web.Request) -> web.Response:
     """PUT /jobs/{id}/profile: figures about the run."""
     given = await body(request, dict)
+    for name, value in given.items():
+        right = isinstance(value, dict) if name in ("versions", "executor") else isinstance(value, int)
+        if value is not None and (not right or (isinstance(value, int) and abs(value) >= 2**53)):
+            raise invalid(f"{name}: must be {'an object' if name in ('versions', 'executor') else 'a whole number'}")
 
     def work(conn: sqlite3.Connection) -> None:
         job = documents.get(conn, "job", request.match_info["id"])

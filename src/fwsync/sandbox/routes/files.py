@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from fwsync.sandbox.errors import ApiError, invalid, malformed
+from fwsync.sandbox.errors import ApiError, malformed
 from fwsync.sandbox.http import answer, body
 from fwsync.sandbox.query import file_listing
 from fwsync.sandbox.routes import info as info_room
@@ -20,7 +20,7 @@ from fwsync.sandbox.store import documents, files
 from fwsync.sandbox.store.fields import clean_keys
 from fwsync.sandbox.store.files import FileRow
 
-_SETTABLE = {"type": str, "mimetype": str, "modality": str, "classification": dict, "tags": list}
+_SETTABLE = ("type", "mimetype", "modality", "classification", "tags")
 
 
 async def list_all(request: web.Request) -> web.Response:
@@ -58,9 +58,7 @@ async def modify(request: web.Request) -> web.Response:
     given = await body(request, dict)
     if not given:
         raise malformed("the body is empty; nothing to change")
-    for name, kind in _SETTABLE.items():
-        if given.get(name) is not None and not isinstance(given[name], kind):
-            raise invalid(f"{name}: must be {kind.__name__}")
+    files.check_fields(given)
 
     def change(row: FileRow) -> None:
         row.doc.update({name: given[name] for name in _SETTABLE if name in given})
@@ -102,6 +100,8 @@ def classified(held: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         raise malformed("classification: the body must hold `add` and/or `delete`, or `replace` alone")
     if any(not isinstance(given[verb], dict) for verb in verbs):
         raise malformed("classification: must be an object of lists")
+    if any(not isinstance(one, str) for verb in verbs for values in given[verb].values() for one in _list(values)):
+        raise malformed("classification: must be an object of lists of texts")
     if "replace" in given:
         return {key: _list(value) for key, value in given["replace"].items()}
     held = {key: list(value) for key, value in held.items()}
@@ -119,6 +119,7 @@ def _list(value: Any) -> list[Any]:
 async def patch_classification(request: web.Request) -> web.Response:
     """PATCH .../classification; PUT by id replaces unless it names a verb."""
     given = await body(request, dict)
+    files.check_fields({"modality": given.get("modality")})
     verbs = {"add", "delete", "replace"} & set(given)
     change_of = given if verbs or request.method == "PATCH" else {"replace": given}
 

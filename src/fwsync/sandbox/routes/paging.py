@@ -17,9 +17,13 @@ from fwsync.sandbox.site import site_of
 Page = tuple[list[dict[str, Any]], int]
 
 
+def enveloped(request: web.Request) -> bool:
+    """Whether the answer is an envelope with counts."""
+    return accepts(request, "pagination") and site_of(request).options.offers("pagination")
+
+
 def _answer(request: web.Request, page: list[dict[str, Any]], total: int) -> web.Response:
-    envelope = accepts(request, "pagination") and site_of(request).options.offers("pagination")
-    return answer({"count": len(page), "total": total, "results": page} if envelope else page)
+    return answer({"count": len(page), "total": total, "results": page} if enveloped(request) else page)
 
 
 async def page_of(request: web.Request, read: Callable[[sqlite3.Connection, Listing], Page]) -> web.Response:

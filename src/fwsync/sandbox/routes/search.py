@@ -242,8 +242,13 @@ def _saved(given: dict[str, Any]) -> dict[str, Any]:
     search, parent = given.get("search"), given.get("parent") or {"type": "site", "id": "site"}
     if not isinstance(given.get("label"), str) or not given["label"] or not isinstance(search, dict):
         raise malformed("a saved search needs a label and a search")
-    if not isinstance(parent, dict):
+    if not isinstance(parent, dict) or not all(isinstance(parent.get(name), str) for name in ("type", "id")):
         raise malformed("parent: must be an object with type and id")
+    for name, kind in (("size", int), ("sort", dict), ("all_data", bool)):
+        if search.get(name) is not None and not isinstance(search[name], kind):
+            raise malformed(f"search.{name}: must be {kind.__name__}")
+    if search.get("sort"):
+        _sorted([], search["sort"])
     _query(search)
     return {"label": given["label"], "search": search, "parent": parent}
 

@@ -98,7 +98,7 @@ def _recalculated(conn: sqlite3.Connection, project: Node) -> list[str]:
     for session in _nodes(conn, "session", "project_id", project.id):
         fits = any(_fits(conn, session, one) for one in templates) if templates else None
         new = {"project_has_template": bool(templates), "satisfies_template": fits}
-        held = {"project_has_template": bool(session.doc.get("project_has_template"))}
+        held: dict[str, Any] = {"project_has_template": bool(session.doc.get("project_has_template"))}
         held["satisfies_template"] = session.doc.get("satisfies_template")
         if held != new:
             session.doc.update(new)

@@ -122,7 +122,10 @@ def _copy_files(conn: sqlite3.Connection, node: Node, made: Node, wanted: CopyFi
 
 
 def _is_empty(conn: sqlite3.Connection, node: Node) -> bool:
-    for query in ("select 1 from files where parent_id = ? limit 1", "select 1 from nodes where parent_id = ? limit 1"):
+    for query in (
+        "select 1 from files where parent_id = ? and current = 1 limit 1",
+        "select 1 from nodes where parent_id = ? limit 1",
+    ):
         if conn.execute(query, (node.id,)).fetchone():
             return False
     return True

@@ -135,12 +135,38 @@ def versions(conn: sqlite3.Connection, file_id: str) -> list[FileRow]:
     return found
 
 
+_TEXTS = ("type", "mimetype", "modality", "client_hash", "deid_log_id")
+
+
+def check_fields(given: dict[str, Any]) -> None:
+    """422 unless the fields of a file that are in a request body have the right kind."""
+    for name in _TEXTS:
+        if given.get(name) is not None and not isinstance(given[name], str):
+            raise invalid(f"{name}: must be a text")
+    tags, classification, members = given.get("tags"), given.get("classification"), given.get("zip_member_count")
+    if tags is not None and not _texts(tags):
+        raise invalid("tags: must be a list of texts")
+    if classification is not None and not (
+        isinstance(classification, dict) and all(_texts(values) for values in classification.values())
+    ):
+        raise invalid("classification: must be an object of lists of texts")
+    if members is not None and (not isinstance(members, int) or not 0 <= members < 2**53):
+        raise invalid("zip_member_count: must be a whole number")
+    for name in ("origin", "gear_info"):
+        if not isinstance(given.get(name) or {}, dict):
+            raise invalid(f"{name}: must be an object")
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
 def described(metadata: dict[str, Any], name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The stored document and info that an upload's metadata gives; 422 on wrong kinds."""
     kind, mime = guess(name)
-    for key, form in (("classification", dict), ("info", dict), ("tags", list)):
-        if metadata.get(key) is not None and not isinstance(metadata[key], form):
-            raise invalid(f"{key}: must be {'an object' if form is dict else 'a list'}")
+    if not isinstance(metadata.get("info") or {}, dict):
+        raise invalid("info: must be an object")
+    check_fields(metadata)
     doc = {
         "type": metadata.get("type") or kind,
         "mimetype": metadata.get("mimetype") or mime,

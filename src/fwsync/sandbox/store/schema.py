@@ -41,8 +41,11 @@ STATEMENTS = (
         doc text not null, info text not null default '{}')""",
     "create unique index if not exists files_version on files (file_id, version)",
     "create unique index if not exists files_name on files (parent_id, name) where current = 1",
-    "create index if not exists files_current on files (current, file_id)",
-    "create index if not exists files_project on files (current, project_id, file_id)",
+    # Partial, as files_name is: an index that starts with `current` would be taken for "the files of a container" too.
+    "create index if not exists files_now on files (file_id) where current = 1",
+    "create index if not exists files_in_project on files (project_id, file_id) where current = 1",
+    "drop index if exists files_current",
+    "drop index if exists files_project",
     "create table if not exists tickets (id text primary key, made real not null, doc text not null)",
     "create table if not exists facts (name text primary key, value text)",
     """create table if not exists members (
