@@ -40,9 +40,11 @@ def raw(running: ThreadedSandbox) -> Raw:
 def site(fw: Any) -> list[dict[str, Any]]:
     """Every acquisition with its session, subject and files, as the model sees the site."""
     sessions = {one.id: one for one in fw.sessions(include_all_info=True)}
+    projects = {one.id for one in fw.projects() if one.label in ("neuro-study", "tutorial", "BIDS-Sample")}
     return [
         {"acquisition": one, "session": sessions[one.parents.session], "files": one.files}
         for one in fw.get_all_acquisitions(include_all_info=True)
+        if one.parents.project in projects
     ]
 
 

@@ -45,7 +45,7 @@ def named_by(clause: Clause) -> list[str] | None:
     """The only labels that can match, where the clause names them: `=|`, or a pattern such as `^(a|b)$`."""
     if clause.operator == "=|":
         return sorted(set(clause.value))
-    found = _CHOICE.fullmatch(clause.value.text)
+    found = _CHOICE.fullmatch(clause.value.pattern)
     if found is None:
         return None
     single, several = found.groups()
