@@ -34,13 +34,8 @@ class Database:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
-<<<<<<< HEAD
         self._commits = 0
         self._remembered: dict[Hashable, tuple[int, Any]] = {}
-        self._scans = 0
-        self._idle = threading.Condition()
-=======
->>>>>>> sandbox-complete
         with self._connect() as connection:
             connection.execute("pragma journal_mode=wal")
             for statement in schema.STATEMENTS:
