@@ -10,7 +10,7 @@ from aiohttp import web
 
 from fwsync.sandbox.options import SandboxOptions
 from fwsync.sandbox.store.blobs import BlobStore
-from fwsync.sandbox.store.database import Database
+from fwsync.sandbox.store.scans import SiteDatabase
 
 USER = "admin@example.org"
 READER = "reader@example.org"
@@ -24,7 +24,7 @@ class Site:
         self.options = options
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.db = Database(folder / "sandbox.db")
+        self.db = SiteDatabase(folder / "sandbox.db")
         self.blobs = BlobStore(folder / "blobs")
         self.secret = options.api_key or self._kept_key()
         # Signs download and upload links, so that they need no row each and survive a restart.

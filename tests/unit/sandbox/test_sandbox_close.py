@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from fwsync.sandbox.store import schema
-from fwsync.sandbox.store.database import Database
+from fwsync.sandbox.store.scans import SiteDatabase
 
 FOREVER = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n"
 
 
 @pytest.mark.parametrize("query", [FOREVER, "select count(*) from nodes"], ids=["one statement", "many"])
 async def test_a_scan_ends_when_the_site_does(tmp_path: Path, query: str) -> None:
-    database, started = Database(tmp_path / "x.db"), threading.Event()
+    database, started = SiteDatabase(tmp_path / "x.db"), threading.Event()
 
     def scan(conn: sqlite3.Connection) -> None:
         started.set()

@@ -36,8 +36,6 @@ class Database:
         self._readers: list[sqlite3.Connection] = []
         self._commits = 0
         self._remembered: dict[Hashable, tuple[int, Any]] = {}
-        self._scans = 0
-        self._idle = threading.Condition()
         with self._connect() as connection:
             connection.execute("pragma journal_mode=wal")
             for statement in schema.STATEMENTS:
@@ -73,17 +71,7 @@ class Database:
 
     async def scan(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a read that may be long in a worker thread."""
-        return await asyncio.to_thread(self._scan, work)
-
-    def _scan(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with self._idle:
-            self._scans += 1
-        try:
-            return work(self.reader)
-        finally:
-            with self._idle:
-                self._scans -= 1
-                self._idle.notify_all()
+        return await asyncio.to_thread(lambda: work(self.reader))
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` reads, kept until the next commit."""
@@ -98,23 +86,11 @@ class Database:
         return cast("T", value)
 
     def close(self) -> None:
-        """Finish queued writes, stop scans that still run, and close every connection."""
+        """Finish queued writes and close every connection."""
         self._queue.put(None)
         self._thread.join()
-        if self._stopped():
-            for connection in self._readers:
-                connection.close()
-
-    def _stopped(self) -> bool:
-        """Whether no scan runs any more. A connection that is closed under one would take the process with it."""
-        tries = 200
-        with self._idle:
-            while self._scans and tries:
-                for connection in self._readers:
-                    connection.interrupt()
-                self._idle.wait(0.05)
-                tries -= 1
-            return not self._scans
+        for connection in self._readers:
+            connection.close()
 
     def _write_loop(self) -> None:
         connection = self._connect()
