@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import threading
 from pathlib import Path
@@ -42,3 +43,20 @@ def test_files_of_a_container_are_looked_up_by_it(tmp_path: Path) -> None:
     ):
         plan = connection.execute("explain query plan " + query, ("x", "y")).fetchall()
         assert any("parent_id=?" in row[3] or "file_id=?" in row[3] for row in plan), (query, plan)
+
+
+def test_children_are_looked_up_by_their_parent() -> None:
+    connection = sqlite3.connect(":memory:")
+    for statement in schema.STATEMENTS:
+        connection.execute(statement)
+    found = []
+    for path in (Path(schema.__file__).parents[1]).rglob("*.py"):
+        text = re.sub(r'"\s*(# noqa: S608)?\s*f?"', "", path.read_text())
+        for query in re.findall(r'"(select [^"]* from nodes where [^"]*parent_id = \?[^"]*)"', text):
+            plain = re.sub(r"\{\w+\}", lambda part: {"{COLUMNS}": "*", "{_COLUMNS}": "*"}.get(part[0], "?"), query)
+            if "{" in plain:
+                continue  # put together from parts: its own test is the listing's
+            plan = connection.execute("explain query plan " + plain, ["x"] * plain.count("?")).fetchall()
+            assert "parent_id=?" in plan[0][3], (path.name, query, plan)
+            found.append(query)
+    assert len(found) > 8

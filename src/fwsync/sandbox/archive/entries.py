@@ -134,7 +134,7 @@ class _Walk:
 
     def _children(self, kind: str, node: Node) -> list[Node]:
         rows = self.conn.execute(
-            f"select {COLUMNS} from nodes where kind = ? and parent_id = ? order by id",  # noqa: S608
+            f"select {COLUMNS} from nodes where kind = ? and parent_id = ? order by +id",  # noqa: S608
             (kind, node.id),
         ).fetchall()
         return [documents.from_row(row) for row in rows]

@@ -89,6 +89,8 @@ class _Parser:
         parts = [self._one()]
         while self._takes("AND"):
             parts.append(self._one())
+        # What looks at containers far up is decided first: whatever lies below then needn't be read.
+        parts.sort(key=lambda part: max((CONTAINERS.index(name) for name in part.names()), default=0))
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
     def _one(self) -> Query:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fwsync.sandbox.query.conditions import Query, Record
 from fwsync.sandbox.store import documents, files
 from fwsync.sandbox.store.documents import COLUMNS
-from fwsync.sandbox.store.node import HIERARCHY, Node
+from fwsync.sandbox.store.node import HIERARCHY
 
 RETURN_TYPES = ("file", "acquisition", "session", "analysis", "project", "subject", "group")
 _CHUNK = 500
@@ -52,16 +53,18 @@ class Site:
 class SiteRecord(dict[str, Any]):
     """A record that reads a document when a condition first looks at it."""
 
-    def __init__(self, site: Site, around: dict[str, str], own: dict[str, Any]) -> None:
-        super().__init__(own)
-        self._site, self.around = site, around
+    def __init__(self, site: Site, around: dict[str, str], kind: str, own: Callable[[], dict[str, Any]]) -> None:
+        super().__init__()
+        self._site, self.around, self._kind, self._own = site, around, kind, own
 
     def __contains__(self, name: object) -> bool:
-        return name == "collection" or name in self.around or super().__contains__(name)
+        return name == "collection" or name in self.around or name == self._kind
 
     def __missing__(self, name: str) -> Any:
-        if name == "collection":
-            found: Any = self._collections()
+        if name == self._kind:
+            found: Any = self._own()
+        elif name == "collection":
+            found = self._collections()
         else:
             found = self._site.document(self.around[name]) if name in self.around else None
         self[name] = found
@@ -69,7 +72,8 @@ class SiteRecord(dict[str, Any]):
 
     def _collections(self) -> list[dict[str, Any]]:
         scan = self["acquisition"] if "acquisition" in self.around else {}
-        held = scan.get("collections") or []
+        own = [self.around["collection"]] if "collection" in self.around else []
+        held = [*own, *(scan.get("collections") or [])]
         return [document for ident in held if (document := self._site.document(ident))]
 
 
@@ -109,42 +113,49 @@ def _file_records(site: Site, kind: str, names: set[str], covered: set[str]) -> 
             f"select * from files where current = 1 and file_id > ? order by file_id limit {_CHUNK}",  # noqa: S608
             (after,),
         ).fetchall()
-        for raw in rows:
-            row = files.from_row(raw)
-            around = {**row.ancestors}
+        for row in rows:
+            around = {level: row[f"{level}_id"] for level in (*HIERARCHY, "analysis") if row[f"{level}_id"] is not None}
             if "analysis" in around and "analysis" not in names and kind != "file":
                 continue  # outputs of analyses stand for their session only where a query speaks of analyses
-            ident = row.file_id if kind == "file" else around.get(kind)
+            ident = row["file_id"] if kind == "file" else around.get(kind)
             if ident is None:
                 continue
             covered.update(around.values())
-            if row.parent_kind == "collection":
-                around["collection"] = row.parent_id
-            yield ident, SiteRecord(site, around, {"file": files.render(row)})
+            if row["parent_kind"] == "collection":
+                around["collection"] = row["parent_id"]
+            yield ident, SiteRecord(site, around, "file", partial(_file, row))
         if len(rows) < _CHUNK:
             return
         after = rows[-1]["file_id"]
 
 
 def _container_records(site: Site, kind: str, level: str, covered: set[str]) -> Iterator[tuple[str, SiteRecord]]:
-    for node in _nodes(site.conn, level):
-        around = {**node.lineage, level: node.id}
+    for row in _rows(site.conn, level):
+        around = {above: row[f"{above}_id"] for above in HIERARCHY if row[f"{above}_id"] is not None}
+        around[level] = row["id"]
         ident = around.get(kind)
-        if ident is None or node.id in covered:
+        if ident is None or row["id"] in covered:
             continue
         covered.update(around.values())
-        yield ident, SiteRecord(site, around, {level: documents.render(node)})
+        yield ident, SiteRecord(site, around, level, partial(_container, row))
 
 
-def _nodes(conn: sqlite3.Connection, kind: str) -> Iterator[Node]:
+def _file(row: sqlite3.Row) -> dict[str, Any]:
+    return files.render(files.from_row(row))
+
+
+def _container(row: sqlite3.Row) -> dict[str, Any]:
+    return documents.render(documents.from_row(row))
+
+
+def _rows(conn: sqlite3.Connection, kind: str) -> Iterator[sqlite3.Row]:
     after = ""
     while True:
         rows = conn.execute(
             f"select {COLUMNS} from nodes where kind = ? and id > ? order by id limit {_CHUNK}",  # noqa: S608
             (kind, after),
         ).fetchall()
-        for row in rows:
-            yield documents.from_row(row)
+        yield from rows
         if len(rows) < _CHUNK:
             return
         after = rows[-1]["id"]

@@ -26,7 +26,7 @@ def whole(conn: sqlite3.Connection, node: Node, *, slim: bool = False) -> dict[s
 def analyses_of(conn: sqlite3.Connection, parent_id: str) -> list[Node]:
     """The analyses right on a container, oldest first."""
     rows = conn.execute(
-        "select * from nodes where kind = 'analysis' and parent_id = ? order by id", (parent_id,)
+        "select * from nodes where kind = 'analysis' and parent_id = ? order by +id", (parent_id,)
     ).fetchall()
     return [documents.from_row(row) for row in rows]
 

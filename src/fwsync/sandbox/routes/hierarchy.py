@@ -74,7 +74,7 @@ def _find(conn: sqlite3.Connection, level: str, wanted: dict[str, Any], parent: 
         return node
     if uid := wanted.get("uid"):
         rows = conn.execute(
-            "select * from nodes where kind = ? and parent_id = ? order by id", (level, parent.id)
+            "select * from nodes where kind = ? and parent_id = ? order by +id", (level, parent.id)
         ).fetchall()
         for node in map(documents.from_row, rows):
             if node.doc.get("uid") == uid:

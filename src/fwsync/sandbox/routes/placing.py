@@ -157,7 +157,7 @@ def _one(conn: sqlite3.Connection, level: str, given: dict[str, Any], parent: No
     doc = fields.taken(level, given)
     found = None
     if how != "label" and doc.get("uid"):
-        rows = conn.execute("select * from nodes where kind = ? and parent_id = ? order by id", (level, parent.id))
+        rows = conn.execute("select * from nodes where kind = ? and parent_id = ? order by +id", (level, parent.id))
         found = next((node for node in map(documents.from_row, rows) if node.doc.get("uid") == doc["uid"]), None)
     elif doc.get("label"):
         found = documents.find_child(conn, level, parent.id, doc["label"])

@@ -87,7 +87,7 @@ def _below(conn: sqlite3.Connection, node: Node, wanted: CopyFilter) -> list[Nod
     kinds = [*HIERARCHY[at + 1 : at + 2], *([] if wanted.analyses else ["analysis"])]
     marks = ",".join("?" * len(kinds))
     rows = conn.execute(
-        f"select {COLUMNS} from nodes where parent_id = ? and kind in ({marks}) order by kind, id",  # noqa: S608
+        f"select {COLUMNS} from nodes where parent_id = ? and +kind in ({marks}) order by kind, id",  # noqa: S608
         (node.id, *kinds),
     ).fetchall()
     return [documents.from_row(row) for row in rows]

@@ -37,7 +37,7 @@ def _by_time(match: Match) -> tuple[str, str]:
 
 def analyses(conn: sqlite3.Connection, node: Node, wanted: dict[str, Any]) -> list[dict[str, Any]]:
     """The analyses on a container whose label, gear name and gear version match, oldest first."""
-    rows = conn.execute("select * from nodes where kind = 'analysis' and parent_id = ? order by id", (node.id,))
+    rows = conn.execute("select * from nodes where kind = 'analysis' and parent_id = ? order by +id", (node.id,))
     out = []
     for found in map(documents.from_row, rows):
         document = documents.render(found)
