@@ -63,7 +63,10 @@ class Scheduler:
         seconds = float(self.mode)
         while True:
             self._woken.clear()
-            await self._start(seconds)
+            try:
+                await self._start(seconds)
+            except Exception:  # one job that can't start must not stop all others
+                log.exception("jobs could not be started")
             await self._woken.wait()
 
     async def _start(self, seconds: float) -> None:
