@@ -57,9 +57,9 @@ async def measure(load: Load, folder: Path, size: int) -> None:
         path = f"/api/projects/{project}/acquisitions?limit={limit}&after_id="
         for place, at in (("first", 0), ("middle", size // 2), ("last", size - 10 * limit - 1)):
             pages = ids[at : at + 10 * limit : limit]
-            jobs = [lambda after=after: load.call("GET", path + after) for after in pages]
+            jobs = [lambda where=path + after: load.call("GET", where) for after in pages]
             await load.measured(f"GET acquisitions, {limit} a page, {place} ten of {size:,}", jobs, 1e3)
-        jobs = [lambda: load.call("GET", path + ids[-1])] * 20
+        jobs = [lambda where=path + ids[-1]: load.call("GET", where)] * 20
         await load.measured(f"GET acquisitions, {limit} a page, the empty page at the end", jobs, 1e3)
     last = size // EACH - 1
     asked = {
@@ -70,6 +70,7 @@ async def measure(load: Load, folder: Path, size: int) -> None:
         f"acquisitions?filter=label=scan-{last:06}-99&limit=2": 1,
         "acquisitions?filter=label=nothing&limit=2": 0,
         "acquisitions?filter=label=nothing": 0,
+        f"acquisitions?filter=label=~^(scan-{last:06}-99|nothing)$": 1,
     }
     for path, expected in asked.items():
         found = await load.measured(f"GET {path}", [lambda path=path: load.call("GET", f"/api/{path}")] * 5, 1e3)

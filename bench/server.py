@@ -129,6 +129,11 @@ async def listings(load: Load, project: str, ids: dict[str, list[str]]) -> None:
             pages = [page(kind, one, "exclude-files,pagination") for one in after]
             await load.measured(f"GET {kind}s, 1,000 a page, {place} ten", pages, 1e3)
         await load.measured(f"GET {kind}s, with files, bare", [page(kind, one, "") for one in after], 1e3)
+    tests = {"subject": "sex=female", "session": "age>1000,timestamp>2020-01-01", "acquisition": "timestamp>2020-01-01"}
+    for kind, test in tests.items():
+        path = f"/api/projects/{project}/{kind}s?limit=1000&filter={test}&after_id="
+        jobs = [lambda path=path, one=one: load.call("GET", path + one) for one in ids[kind][:10_000:1000]]
+        await load.measured(f"GET {kind}s, filter={test}", jobs, 1e3)
     load.in_flight, below = 32, ids["subject"][:1000]
     jobs = [lambda one=one: load.call("GET", f"/api/subjects/{one}/sessions?limit=1000") for one in below]
     await load.measured("GET subjects/{id}/sessions, one session", jobs)

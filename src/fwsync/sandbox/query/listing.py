@@ -23,6 +23,10 @@ _INDEXED = {
     **{f"parents.{level}": column for level, column in LEVEL_COLUMNS.items()},
 }
 _CHUNK = 500
+_IN_PROJECTS = ("subject", "session", "acquisition")
+_ASK_PROJECTS = " and project_id in (select id from nodes where kind = 'project')"
+_FEW = 10_000
+"""A label that more documents have is found soon by going through all of them in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,8 @@ def count(
         return len(select(conn, kind, Listing(clauses=listing.clauses), where=where, **how))
     if sql.labels:
         return len(labels.matching(conn, sql.text, sql.values, sql.labels))
-    return int(conn.execute(f"select count(*) from nodes where {sql.text}", sql.values).fetchone()[0])  # noqa: S608
+    text = sql.text + _ASK_PROJECTS if sql.everywhere else sql.text
+    return int(conn.execute(f"select count(*) from nodes where {text}", sql.values).fetchone()[0])  # noqa: S608
 
 
 def sort_documents(documents: list[dict[str, Any]], orders: list[tuple[str, int]]) -> list[dict[str, Any]]:
@@ -173,12 +178,17 @@ def without_info(document: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Sql:
-    """What of a listing the database decides: a condition, clauses on labels, and the clauses left for documents."""
+    """What of a listing the database decides: a condition, clauses on labels, and the clauses left for documents.
+
+    `everywhere` is set where one label is looked for in the whole site: no index starts with the label, but the one of
+    each project can be asked in turn.
+    """
 
     text: str
     values: list[str]
     labels: list[filters.Clause]
     rest: list[filters.Clause]
+    everywhere: bool
 
     @classmethod
     def of(cls, kind: str, clauses: list[filters.Clause], where: Mapping[str, str] | None) -> _Sql:
@@ -199,14 +209,28 @@ class _Sql:
                 on_labels.append(clause)
             else:
                 rest.append(clause)
+        columns = [term.split(" ")[0] for term, _ in terms]
+        everywhere = kind in _IN_PROJECTS and not any(column.endswith("id") for column in columns)
         text = " and ".join(term for term, _ in terms)
-        return cls(text, [value for _, values in terms for value in values], on_labels, rest)
+        if everywhere and on_labels:
+            text += _ASK_PROJECTS
+        values = [value for _, values in terms for value in values]
+        return cls(text, values, on_labels, rest, everywhere and "label" in columns)
+
+
+def _few(conn: sqlite3.Connection, sql: _Sql) -> list[str] | None:
+    """The ids, in order, of the few documents in the whole site that have a label; None where they are many."""
+    if not sql.everywhere:
+        return None
+    query = f"select id from nodes where {sql.text}{_ASK_PROJECTS} limit {_FEW + 1}"  # noqa: S608
+    found = conn.execute(query, sql.values).fetchall()
+    return sorted(row[0] for row in found) if len(found) <= _FEW else None
 
 
 def _chunks(conn: sqlite3.Connection, sql: _Sql, after: str | None, most: int) -> Iterator[list[sqlite3.Row]]:
     """Rows in id order, `most` of them at once, or all of them some at a time from the last id on."""
-    if sql.labels:
-        idents = labels.matching(conn, sql.text, sql.values, sql.labels)
+    idents = labels.matching(conn, sql.text, sql.values, sql.labels) if sql.labels else _few(conn, sql)
+    if idents is not None:
         idents = idents[bisect_right(idents, after) if after else 0 :][: most or None]
         for start in range(0, len(idents), _CHUNK):
             some = idents[start : start + _CHUNK]

@@ -11,9 +11,8 @@
 Every listing walks an index whose last column is the id, so that the next page costs what the first one did. Each
 index is written with every new row: they are as few as listings, lookups by label and deletes below a container need.
 An index starts with the ancestor, not the kind, so that it serves with and without one. A label that is looked for in
-the whole site, not in a project, has none: that reads all documents of the kind (about 70 ms for 100,000).
-The children of a container are ordered by `+id`: by `id`, SQLite would rather walk all documents of the kind than sort
-the few that there are.
+the whole site, not in a project, is looked for in each project in turn. The children of a container are ordered by
+`+id`: by `id`, SQLite would rather walk all documents of the kind than sort the few that there are.
 """
 
 from __future__ import annotations
