@@ -11,7 +11,7 @@ import hashlib
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 import pathvalidate
@@ -132,12 +132,13 @@ def _resolve(held: dict[str, str], platform: Platform) -> dict[str, str]:
     out = {min(idents): safe[min(idents)] for idents in groups.values()}
     for idents in groups.values():
         for ident in sorted(idents)[1:]:
-            out[ident] = _suffixed(safe[ident], ident, taken)
+            out[ident] = suffixed(safe[ident], ident, taken)
             taken.add(fold(out[ident]))
     return out
 
 
-def _suffixed(name: str, ident: str, taken: set[str]) -> str:
+def suffixed(name: str, ident: str, taken: Container[str]) -> str:
+    """A name with `~` and 8 hex digits of a hash of `ident`, whose folded form is not `taken`."""
     found = re.search(r"(\.[A-Za-z0-9]{1,8}){1,2}\Z", name)
     ending = found.group() if found else ""
     stem = name[: len(name) - len(ending)]
