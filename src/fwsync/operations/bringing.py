@@ -87,9 +87,9 @@ async def _open(tree: Tree, *, create: bool) -> None:
 async def _plan(
     context: Context, tree: Tree, shelf: Shelf, settled: Sequence[Outcome], notes: Sequence[str], complete: bool
 ) -> Plan:
-    index = await context.journal.index(str(tree.real))
     for some in shelf.wanted():
-        local = await tree.scan([one.fetch.path for _, one in some])
+        places = [one.fetch.path for _, one in some]
+        index, local = await context.journal.index(str(tree.real), paths=places), await tree.scan(places)
         shelf.judge((number, judge(one.fetch, index, local)) for number, one in some)
 
     def entries() -> Iterator[Entry]:

@@ -46,7 +46,6 @@ class Fetcher:
         self._mode = mode
         self._root = str(tree.real)
         self._left: dict[tuple[str, str, int | None, str | None], str] = {}
-        self._index: dict[str, Indexed] = {}
         self.unproved = self.linked = 0
 
     async def prepare(self) -> None:
@@ -59,9 +58,8 @@ class Fetcher:
                 self._journal.present(self._root, path)
             else:
                 await self._journal.not_renamed(self._root, path)
-        self._index = await self._journal.index(self._root)
         if self._links is not None:
-            for entry in self._index.values():
+            for entry in (await self._journal.index(self._root)).values():
                 self._links.learn(entry)
         for row in await self._journal.parts(self._root):
             final = row["path"].rpartition("/")[0]
@@ -89,7 +87,7 @@ class Fetcher:
         place = self._tree.locate(file.path)
         if place.is_dir() and not place.is_symlink():
             raise TargetError(f"{file.path}: a folder is in the way")
-        if os.path.lexists(place) and file.path not in self._index:
+        if os.path.lexists(place) and not await self._journal.index(self._root, paths=[file.path]):
             return [await self._adopt(item, file, place)]
         if self._links is not None and file.hash and file.member is None and file.content is None:
             async with self._links.turn(file.hash):

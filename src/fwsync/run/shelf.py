@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,7 @@ class Shelf(Scratch):
         return int(ident)
 
     def _row(self, parent: int, step: Step, depth: int) -> tuple[int, str, str, str, str, int]:
-        safe = component(step.name, self._platform)
-        return parent, _text(step.id), _text(step.name), safe, fold(safe), depth
+        return parent, _text(step.id), *_named(step.name, self._platform), depth
 
     def keep_document(self, ident: str, document: bytes) -> None:
         """Metadata of a container, for sidecars."""
@@ -169,6 +169,13 @@ class _Taken:
     def __contains__(self, folded: Any) -> bool:
         query = "select 1 from nodes where parent = ? and folded = ?"
         return self._cursor.execute(query, (self._parent, folded)).fetchone() is not None
+
+
+@lru_cache(maxsize=8192)
+def _named(name: str, platform: Platform) -> tuple[str, str, str]:
+    """A name, what it is called in the tree, and that in its folded form. Labels repeat: `ses-1`, `T1w.nii.gz`."""
+    safe = component(name, platform)
+    return _text(name), safe, fold(safe)
 
 
 def _wanted(path: str, file: bytes) -> WantedFile:
