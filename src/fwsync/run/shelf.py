@@ -1,8 +1,9 @@
 """Where every wanted file goes, settled outside memory: a temporary tree of names.
 
-    nodes      id, parent, ident, name, safe, folded, path, depth, file, state, size
+    nodes      id, parent, ident, name, safe, folded, path, was, depth, file, state, size
                one row a folder or file; `ident` tells it from its siblings, `name` is what it is called remotely,
-               `safe` and `path` what it is called in the tree; `file` is what to fetch, and None for a folder
+               `safe` and `path` what it is called in the tree, `was` a path that was too long; `file` is what to
+               fetch, and None for a folder
     documents  ident, document        metadata of containers, for sidecars
 
 Siblings whose names are one file on some file system are told apart as `plan.paths` says: the lowest ident keeps the
@@ -21,7 +22,7 @@ import msgspec
 
 from fwsync.config import Platform
 from fwsync.plan.mirroring import Judged, WantedFile
-from fwsync.plan.paths import Renamed, Step, component, fold, suffixed
+from fwsync.plan.paths import LONG, MOST_PATH, Renamed, Step, component, fold, short_name, suffixed, too_long
 from fwsync.run.spool import Scratch
 from fwsync.work import FetchFile
 
@@ -38,7 +39,7 @@ class Shelf(Scratch):
 
     schema = """
         create table nodes (id integer primary key, parent integer, ident text, name text, safe text, folded text,
-            path text, depth integer, file blob, state text, size integer);
+            path text, was text, depth integer, file blob, state text, size integer);
         create unique index by_ident on nodes (parent, ident);
         create table documents (ident text primary key, document blob) without rowid;
     """
@@ -107,6 +108,7 @@ class Shelf(Scratch):
                     " where depth = ?",
                     (depth,),
                 )
+            self._shorten(cursor)
             cursor.execute("create index if not exists by_path on nodes (path) where file is not null")
             return [self._plain(cursor, *pair) for pair in pairs]
 
@@ -118,6 +120,27 @@ class Shelf(Scratch):
         for ident, key, safe in rows[1:]:
             made = suffixed(safe, key, taken)
             cursor.execute("update nodes set safe = ?, folded = ? where id = ?", (made, fold(made), ident))
+
+    def _shorten(self, cursor: sqlite3.Cursor) -> None:
+        """Files whose path is too long for the platform go, under a short name, into a folder right below the top."""
+        least = min(MOST_PATH.values())
+        rows = cursor.execute(
+            "select id, ident, name, path from nodes where file is not null and length(path) > ?", (least // 4,)
+        ).fetchall()
+        for number, ident, name, path in rows:
+            if too_long(path, self._platform):
+                top, slash, _ = path.partition("/")
+                made = f"{top}/{self._free(cursor, top)}/{short_name(name, ident)}"
+                if not slash or too_long(made, self._platform):
+                    made = f"{self._free(cursor, '')}/{short_name(name, ident)}"
+                cursor.execute("update nodes set was = path, path = ? where id = ?", (made, number))
+
+    @staticmethod
+    def _free(cursor: sqlite3.Cursor, top: str) -> str:
+        """A name for the folder of long paths that nothing below `top` has."""
+        query = "select id from nodes where depth = 0 and safe = ?"
+        found = cursor.execute(query, (top,)).fetchone() if top else (0,)
+        return LONG if LONG not in (taken := _Taken(cursor, found[0])) else suffixed(LONG, "fwsync", taken)
 
     @staticmethod
     def _plain(cursor: sqlite3.Cursor, parent: int, folded: str) -> str:
@@ -156,7 +179,9 @@ class Shelf(Scratch):
 
     def renamed(self) -> Iterator[Renamed]:
         """The components that could not be written as they are called."""
-        found = self._all("select ident, name, path from nodes where name <> safe order by path")
+        found = self._all(
+            "select ident, coalesce(was, name), path from nodes where name <> safe or was is not null order by path"
+        )
         return (Renamed(*row) for row in found)
 
 

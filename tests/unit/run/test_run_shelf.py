@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fwsync.plan.paths import Step, fold, is_contained, lay_out
+from fwsync.plan.paths import Step, fold, is_contained, lay_out, too_long
 from fwsync.run.shelf import Shelf
 from fwsync.work import FetchFile
 
@@ -54,8 +54,13 @@ def test_paths_are_those_of_the_pure_function_in_any_order(
 ) -> None:
     expected, renamed = lay_out(found, platform)
     paths, told = settled(tmp_path, found, platform)
-    assert paths == {steps[-1].id: path for steps, path in zip(found, expected, strict=True)}
-    assert told == {(one.id, one.path) for one in renamed}
+    wanted = {steps[-1].id: path for steps, path in zip(found, expected, strict=True)}
+    long_ = {ident for ident, path in wanted.items() if too_long(path, platform)}
+    assert {k: v for k, v in paths.items() if k not in long_} == {k: v for k, v in wanted.items() if k not in long_}
+    assert not any(too_long(path, platform) for path in paths.values())
+    assert {one for one in told if one[0] not in long_} == {
+        (one.id, one.path) for one in renamed if one.id not in long_
+    }
     assert all(is_contained(path) for path in paths.values())
     assert len({fold(path) for path in paths.values()}) == len(found)
     again, _ = settled(tmp_path, data.draw(st.permutations(found)), platform)
@@ -86,6 +91,25 @@ def test_the_judgement_is_kept_and_sums_up(tmp_path: Path) -> None:
         shelf.judge((number, "download" if at % 2 else "unchanged") for at, (number, _) in enumerate(numbers))
         assert shelf.bytes_to_come() == sum(range(1, 2500, 2))
         assert [state for _, state in shelf.judged()][:3] == ["unchanged", "download", "unchanged"]
+
+
+def test_a_path_that_is_too_long_gets_a_short_one_of_its_own(tmp_path: Path) -> None:
+    deep = [Step("p", "study"), Step("s", "subject " * 12), Step("e", "session " * 12), Step("a", "scan " * 12)]
+    long_ = [([*deep, Step(f"f{n}", f"part-{n}.nii.gz")], fetch(f"f{n}")) for n in range(3)]
+    beside = [([Step("p", "study"), Step("x", "~LONG"), Step("f9", "a.txt")], fetch("f9"))]
+    for platform, kept in (("linux", True), ("universal", False)):
+        with Shelf(tmp_path, platform) as shelf:  # type: ignore[arg-type]
+            shelf.add([*long_, *beside])
+            shelf.settle()
+            found = {str(one.fetch.file_id): one.fetch.path for some in shelf.wanted() for _, one in some}
+            told = {one.id: one.path for one in shelf.renamed()}
+        assert found["f9"] == "study/~LONG/a.txt"
+        assert found["f1"].endswith("/part-1.nii.gz") is kept
+        if not kept:
+            assert len({fold(path) for path in found.values()}) == 4
+            assert all(len(path) < 60 and path.startswith("study/~long~") for key, path in found.items() if key != "f9")
+            assert all(path.endswith(".nii.gz") for key, path in found.items() if key != "f9")
+            assert told["f1"] == found["f1"]
 
 
 def test_a_hundred_thousand_files_need_little_memory(tmp_path: Path) -> None:
