@@ -15,8 +15,9 @@ import msgspec
 
 from fwsync.cli.main import COMMANDS, cli
 from fwsync.cli.options import Common
-from fwsync.config import SECTIONS, SHORT_NAMES
+from fwsync.config import SECTIONS, SHORT_NAMES, SelectionSettings
 from fwsync.plan.fields import AGE_UNITS, LEVELS, ROW_WIDE, SPELLINGS, TYPES, names_of
+from fwsync.plan.layout import FIELDS, NAMED
 from fwsync.sandbox.command import parser
 
 ROOT = Path(__file__).parent.parent
@@ -63,16 +64,48 @@ COMMENTS = {
     "import.note": "Note for whatever an import creates.",
     "import.rejects": "Where rows in error go; empty: NAME.rejects.csv beside the table.",
     "import.strict": "Send nothing when any row is wrong.",
-    "mirror": "What fwsync mirror fetches, and where to.",
-    "mirror.project": "Project to mirror, if another than site.project.",
-    "mirror.to": "Target folder.",
-    "mirror.gear": "Gear whose outputs to fetch.",
-    "mirror.run": "Which runs of it: latest-complete, latest, all or failed.",
-    "mirror.members": "Patterns over members of zip outputs; none: whole files.",
+    "mirror": "What fwsync mirror fetches, and where to. The wishes, down to unzip, are those of [selections.NAME] too.",
+    "mirror.project": "Projects as group/label or patterns, if others than site.project.",
+    "mirror.group": "All projects of this group.",
+    "mirror.collection": "The acquisitions of this collection.",
+    "mirror.all_projects": "Every project that the key sees.",
+    "mirror.subject": "Patterns over labels of subjects; none: all.",
+    "mirror.session": "Patterns over labels of sessions; none: all.",
+    "mirror.acquisition": "Patterns over labels of acquisitions; none: all.",
+    "mirror.tag": "Patterns over tags of containers: what is at or below one of them.",
+    "mirror.where": 'Conditions, e.g. ["session.age>=20y", "subject.sex=female"].',
+    "mirror.query": "A structured query over files.",
+    "mirror.from_file": "A file of paths, one a line: what is at or below one of them.",
+    "mirror.level": "Levels whose files are wanted: project, subject, session, acquisition; none: all.",
     "mirror.include": "Patterns over file names; none: all.",
     "mirror.exclude": "Patterns over file names to leave out.",
+    "mirror.type": "File types, e.g. nifti; none: all.",
+    "mirror.modality": "Modalities, e.g. MR; none: all.",
+    "mirror.classification": 'Classifications, e.g. ["Intent=Structural"]; none: all.',
+    "mirror.tagged": "Patterns over tags of files; none: all.",
+    "mirror.newer": "Only files changed after this time, or within this age, e.g. 7d.",
+    "mirror.older": "Only files not changed since this time, or within this age.",
+    "mirror.min_size": "Only files of at least this size, e.g. 10M.",
+    "mirror.max_size": "Only files of at most this size.",
+    "mirror.file_version": "The latest version of each file, or all.",
+    "mirror.analyses": "Files of analyses too.",
+    "mirror.analysis_files": "Which files of analyses: outputs, inputs or both.",
+    "mirror.gear": "Gear whose outputs to fetch, as name or name/version.",
+    "mirror.run": "Which runs of it: latest-complete, latest, all or failed.",
+    "mirror.members": "Patterns over members of zips; none: whole files.",
+    "mirror.unzip": "Unpack zips.",
+    "mirror.select": "The selection [selections.NAME] to use.",
+    "mirror.to": "Target folder.",
+    "mirror.layout": "default, gear, flat, bids, or a template; empty: default, or gear where only a gear is wanted.",
+    "mirror.on_collision": "Several files for one path: suffix or error.",
+    "mirror.sidecar": "Metadata beside each file: none or json.",
+    "mirror.link": "Make equal files hard links to one.",
+    "mirror.chmod": "Permission bits of the files, e.g. 640; empty: as the umask says.",
     "mirror.platform": "Whose rules for file names to follow: auto, universal, linux, windows or macos.",
     "mirror.allow_empty": "A pattern that matches nothing is no error.",
+    "mirror.zip_members": "Zips with more members are refused.",
+    "mirror.zip_bytes": "Zips that unpack to more are refused.",
+    "mirror.zip_ratio": "Members that unpack to more than so many times their packed size are refused.",
     "state": "Where fwsync keeps its journal and locks: on local disk, never in a target tree.",
     "state.folder": "The folder; empty: $XDG_STATE_HOME/fwsync.",
     "state.fsync": "Press files to disk before they count: batch (each file), always (folders too), never.",
@@ -140,6 +173,15 @@ def settings_page() -> str:
             names += [f"`{short[dotted]}`"] if dotted in short else []
             default = f"`{toml_value(default_of(field))}`"
             out.append(f"| `{field.name}` | {default} | {', '.join(names)} | {COMMENTS[dotted]} |")
+    wishes = ", ".join(f"`{name}`" for name in SelectionSettings.__struct_fields__)
+    out += [
+        "",
+        "## [selections.NAME]",
+        "",
+        "A selection by name, for `--select NAME` (setting: `mirror.select`). It wins over `[mirror]`, flags win over it.",
+        f"Its settings mean the same as in `[mirror]`: {wishes}.",
+        "[Selecting files](../guides/selecting-files.md) shows them at work.",
+    ]
     return "\n".join(out) + "\n"
 
 
@@ -183,6 +225,37 @@ def commands_page() -> str:
     return "\n".join(out) + "\n"
 
 
+def layout_page() -> str:
+    """docs/reference/layout.md: the layouts by name, and every field of a template."""
+    out = [
+        "# Layouts",
+        "",
+        "`--layout` (setting: `mirror.layout`) is one of these names, or a template of your own:",
+        "",
+        "| name | template |",
+        "|---|---|",
+        *(f"| `{name}` | `{template}` |" for name, template in NAMED.items()),
+        "| `bids` | `{project}/`, then `info.BIDS.Path` and `info.BIDS.Filename` of the file; files without them stay out |",
+        "",
+        "Without `--layout` it is `default`, or `gear` where nothing but a gear's outputs is wanted.",
+        "",
+        "A template is components joined by `/`. A field that a file does not have (the session of a project's file) goes",
+        "together with the text that follows it in its component, and a component of which nothing is left goes too.",
+        "`{{` and `}}` are braces. Where zips are taken apart and the last component names no field of members, the",
+        "archive becomes a folder (its name without the ending) and the member's own path goes below it.",
+        "",
+        "Containers are told apart by their id: two sessions of one label never share a folder. Other values (a date, a",
+        "type) make one folder for all that have them.",
+        "",
+        "| field | meaning |",
+        "|---|---|",
+        *(f"| `{{{name}}}` | {meaning} |" for name, (meaning, _) in FIELDS.items()),
+        "",
+        "`{project.label}` and the like are other spellings of `{project}`. Inputs of analyses go into a folder `inputs`.",
+    ]
+    return "\n".join(out) + "\n"
+
+
 def columns_page() -> str:
     """docs/reference/columns.md: every field of an import and the spellings by which its column is known."""
     out = [
@@ -220,6 +293,7 @@ def columns_page() -> str:
 
 PAGES = {
     "docs/reference/columns.md": columns_page,
+    "docs/reference/layout.md": layout_page,
     "config/fwsync.toml": config_toml,
     "docs/reference/settings.md": settings_page,
     "docs/reference/commands.md": commands_page,

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from fwsync.errors import ConfigError
-from fwsync.selection import RunChoice
+from fwsync.selection import RunChoice, Side, Versions
 
 Platform = Literal["auto", "universal", "linux", "windows", "macos"]
 
@@ -82,18 +82,64 @@ class ImportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     strict: bool = False
 
 
-class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `fwsync mirror` fetches, and where to. `project` wins over `site.project`."""
+class SelectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person wishes to have, as written: `[selections.NAME]`, and the same in `[mirror]`."""
 
-    project: str = ""
-    to: str = ""
+    project: tuple[str, ...] = ()
+    group: str = ""
+    collection: str = ""
+    all_projects: bool = False
+    subject: tuple[str, ...] = ()
+    session: tuple[str, ...] = ()
+    acquisition: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    query: str = ""
+    from_file: str = ""
+    level: tuple[Literal["project", "subject", "session", "acquisition"], ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    type: tuple[str, ...] = ()
+    modality: tuple[str, ...] = ()
+    classification: tuple[str, ...] = ()
+    tagged: tuple[str, ...] = ()
+    newer: str = ""
+    older: str = ""
+    min_size: str = ""
+    max_size: str = ""
+    file_version: Versions = "latest"
+    analyses: bool = False
+    analysis_files: Side = "outputs"
     gear: str = ""
     run: RunChoice = "latest-complete"
     members: tuple[str, ...] = ()
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    unzip: bool = False
+
+
+class MirrorSettings(SelectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `fwsync mirror` fetches, and where to. `project` wins over `site.project`, `select` names a selection."""
+
+    select: str = ""
+    to: str = ""
+    layout: str = ""
+    on_collision: Literal["suffix", "error"] = "suffix"
+    sidecar: Literal["none", "json"] = "none"
+    link: bool = False
+    chmod: str = ""
     platform: Platform = "auto"
     allow_empty: bool = False
+    zip_members: int = 100_000
+    zip_bytes: str = "1T"
+    zip_ratio: int = 200
+
+
+def parse_mode(text: str) -> int | None:
+    """Permission bits from `640` or `0640`; None for nothing. ConfigError for anything else."""
+    if not text:
+        return None
+    if not re.fullmatch(r"0?[0-7]{3}", text) or not int(text, 8) & 0o400:
+        raise ConfigError(f"--chmod {text!r}: write three octal digits that let the owner read, such as 640")
+    return int(text, 8)
 
 
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +165,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mirror: MirrorSettings = MirrorSettings()
     state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()
+    selections: dict[str, SelectionSettings] = {}
     profile: str = ""
     source: str = ""
 
@@ -191,6 +238,10 @@ def load(
         put(section, key, value, where)
     for section, key, value, where in _from_env(env):
         put(section, key, value, where)
+    selections = document.get("selections", {})
+    chosen = (flags or {}).get("mirror.select") or merged["mirror"].get("select")
+    for key, value, where in _from_selections(selections, chosen, path, text):
+        put("mirror", key, value, where)
     for dotted, value in (flags or {}).items():
         if value is not None:
             section, _, key = dotted.partition(".")
@@ -203,6 +254,9 @@ def load(
         mirror=built["mirror"],
         state=built["state"],
         log=built["log"],
+        selections={
+            given: _convert("mirror", {**values}, {}, SelectionSettings) for given, values in selections.items()
+        },
         profile=name,
         source=str(path) if path else "",
     )
@@ -248,7 +302,7 @@ def _from_document(document: dict[str, Any], profile: str, path: Path | None, te
         near = _near(profile, profiles)
         raise ConfigError(f"{path}: has no profile {profile!r}{near}; add a table [profiles.{profile}.site]")
     chosen = profiles.get(profile, {}) if profile else {}
-    for table in ({k: v for k, v in document.items() if k not in ("profile", "profiles")}, chosen):
+    for table in ({k: v for k, v in document.items() if k not in ("profile", "profiles", "selections")}, chosen):
         for section, values in table.items():
             where = f"{path}{_line(text, section)}"
             if section not in SECTIONS:
@@ -257,6 +311,28 @@ def _from_document(document: dict[str, Any], profile: str, path: Path | None, te
                 raise ConfigError(f"{where}: [{section}] must be a table, such as [{section}] and lines below it")
             found += [(section, key, value, f"{path}{_line(text, key)}") for key, value in values.items()]
     return found
+
+
+def _from_selections(selections: Any, chosen: str | None, path: Path | None, text: str) -> list[tuple[str, Any, str]]:
+    """The settings of the chosen selection; every selection of the file is checked."""
+    if not isinstance(selections, dict) or not all(isinstance(held, dict) for held in selections.values()):
+        raise ConfigError(f"{path}{_line(text, 'selections')}: write tables [selections.NAME] and lines below them")
+    names = SelectionSettings.__struct_fields__
+    for name, values in selections.items():
+        for key in values:
+            if key not in names:
+                where = f"{path}{_line(text, key)}"
+                raise ConfigError(f"{where}: unknown setting selections.{name}.{key}{_near(key, names)}")
+        origin = {f"mirror.{key}": f"{path}{_line(text, key)}: [selections.{name}]" for key in values}
+        _convert("mirror", {**values}, origin, SelectionSettings)
+    if not chosen:
+        return []
+    if chosen not in selections:
+        where = f"{path}: " if path else ""
+        known = f"; there is {', '.join(selections)}" if selections else ""
+        there = _near(chosen, selections) or f"{known}; add a table [selections.{chosen}]"
+        raise ConfigError(f"{where}there is no selection {chosen!r}{there}")
+    return [(key, value, f"{path}{_line(text, key)}") for key, value in selections[chosen].items()]
 
 
 def _from_env(env: Mapping[str, str]) -> list[_Found]:
@@ -280,8 +356,10 @@ def _known(section: str, key: str, where: str) -> None:
         raise ConfigError(f"{where}: unknown setting {section}.{key}{_near(key, names)}")
 
 
-def _convert(section: str, values: dict[str, Any], origin: dict[str, str]) -> Any:
-    kind = SECTIONS[section]
+def _convert(
+    section: str, values: dict[str, Any], origin: dict[str, str], kind: type[msgspec.Struct] | None = None
+) -> Any:
+    kind = kind or SECTIONS[section]
     for field in msgspec.structs.fields(kind):
         value = values.get(field.name)
         if isinstance(value, str) and isinstance(field.default, tuple):

@@ -110,6 +110,10 @@ class Analysis(Container, frozen=True, kw_only=True):
         return self.job.state if isinstance(self.job, Job) else None
 
 
+class Collection(Container, frozen=True, kw_only=True):
+    """Acquisitions from anywhere, put together by hand."""
+
+
 class Project(Container, frozen=True, kw_only=True):
     """A project in a group."""
 
@@ -191,8 +195,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 class ZipMember(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a zip file's directory; `path` as the archive spells it, `size` in bytes uncompressed.
 
-    `crc`, `packed` (bytes compressed), `offset` (of the local header) and `method` are known only where the archive's
-    own directory was read.
+    `crc`, `packed` (bytes compressed), `offset` (of the local header), `method` and `link` (it stands for a symbolic
+    link) are known only where the archive's own directory was read.
     """
 
     path: str
@@ -202,6 +206,7 @@ class ZipMember(msgspec.Struct, frozen=True, kw_only=True):
     packed: int | None = None
     offset: int | None = None
     method: int | None = None
+    link: bool = False
 
     @property
     def is_folder(self) -> bool:

@@ -298,7 +298,8 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` is relative to the root of the local tree, `/`-separated and already safe. `size` and `hash` are those of
     the file entry; `member_*` tell of the member (size, CRC, where its local header begins, packed size, zip method) as
-    far as its archive's directory was read: without them it comes by the site's own member endpoint.
+    far as its archive's directory was read: without them it comes by the site's own member endpoint. `content` is what
+    to write where nothing is to be fetched (a sidecar); `hash` is then that of these bytes.
     """
 
     container_type: str
@@ -316,6 +317,7 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     member_offset: int | None = None
     member_packed: int | None = None
     member_method: int | None = None
+    content: bytes | None = None
 
 
 class SendFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -248,7 +248,7 @@ def test_a_bad_row_names_line_and_column_and_the_rest_goes_on(person: Person, de
         (("import", "ok.csv", "--project", "demo/tutorial", "--timezone", "Europe/Zurch"), 2, "Europe/Zurich"),
         (("mirror", "--gear", "bids-freesurfr", "--project", "demo/neuro-study", "--to", "o"), 2, "bids-freesurfer"),
         (("mirror", "--gear", "bids-freesurfer", "--project", "demo/neuro-study"), 2, "--to"),
-        (("mirror", "--project", "demo/neuro-study", "--to", "o"), 2, "--gear"),
+        (("mirror", "--project", "demo/neuro-study", "--to", "o", "--run", "latest"), 2, "--gear"),
         (("mirror", "--gear", "bids-freesurfer", "--project", "demo/neuro-study", "--to", "ok.csv"), 3, "is a file"),
         (
             ("mirror", "--gear", "bids-freesurfer", "--project", "demo/neuro-study", "--to", "o", "--member", "zz"),

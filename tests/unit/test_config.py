@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fwsync.config import Settings, load
+from fwsync.config import Settings, load, parse_mode
 from fwsync.errors import ConfigError
 
 
@@ -99,3 +99,43 @@ def test_a_wrong_variable_names_itself(tmp_path: Path) -> None:
 def test_a_key_in_a_file_is_not_shown(tmp_path: Path) -> None:
     write(tmp_path, '[site]\napi_key = "host:SuperSecretValue1234"\n')
     assert "SuperSecret" not in repr(settings(tmp_path))
+
+
+def test_a_named_selection_lies_between_the_file_and_the_flags(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        '[mirror]\ninclude = ["a"]\ntype = "nifti, dicom"\n'
+        '[selections.t1]\ninclude = ["b"]\nwhere = ["session.age>=20y"]\n[selections.other]\ngear = "mriqc"\n',
+    )
+    plain = settings(tmp_path)
+    assert (plain.mirror.include, plain.mirror.type) == (("a",), ("nifti", "dicom"))
+    assert set(plain.selections) == {"t1", "other"}
+    chosen = settings(tmp_path, {"mirror.select": "t1"}).mirror
+    assert (chosen.include, chosen.where, chosen.type) == (("b",), ("session.age>=20y",), ("nifti", "dicom"))
+    assert settings(tmp_path, {"mirror.select": "t1", "mirror.include": ("c",)}).mirror.include == ("c",)
+    assert settings(tmp_path, env={"FWSYNC_MIRROR_SELECT": "other"}).mirror.gear == "mriqc"
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen", "part"),
+    [
+        ("[selections.t1]\ninclud = []\n", None, "line 2: unknown setting selections.t1.includ; did you mean include"),
+        ("[selections.t1]\nrun = 'newest'\n", None, "line 2: [selections.t1]: mirror.run"),
+        ("[selections.t1]\nto = 'x'\n", None, "unknown setting selections.t1.to"),
+        ("[selections]\nt1 = 3\n", None, "write tables [selections.NAME]"),
+        ("", "t1", "there is no selection 't1'; add a table [selections.t1]"),
+        ("[selections.first]\n", "frist", "did you mean first?"),
+    ],
+)
+def test_mistakes_in_selections_are_one_line(tmp_path: Path, text: str, chosen: str | None, part: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        settings(tmp_path, {"mirror.select": chosen})
+    assert part in caught.value.line
+
+
+def test_modes_are_octal() -> None:
+    assert (parse_mode(""), parse_mode("640"), parse_mode("0600")) == (None, 0o640, 0o600)
+    for text in ("rw", "888", "6400", "040"):
+        with pytest.raises(ConfigError, match="octal"):
+            parse_mode(text)

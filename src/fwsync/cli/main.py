@@ -15,7 +15,7 @@ COMMANDS = {
     "export": ("exporting:export", "Write a project's containers as the table that import reads."),
     "plan": ("planning:plan", "Write what an import would do to a file."),
     "apply": ("planning:apply_", "Carry out a plan file."),
-    "mirror": ("mirroring:mirror", "Bring a gear's outputs into a local tree, and keep them in step."),
+    "mirror": ("mirroring:mirror", "Bring a selection of files into a local tree, and keep them in step."),
     "upload": ("transfers:upload", "Attach local files to a container."),
     "download": ("transfers:download", "Bring files of containers into a folder."),
     "ls": ("looking:ls", "List what is right below a path."),

@@ -23,12 +23,21 @@ _NAMES = {
     "delete.acquisition": "acquisitions",
     "download.file": "files",
     "download.member": "zip members",
+    "write.sidecar": "sidecars",
     "upload.file": "files",
     "row": "rows",
     "zip": "zip archives",
+    "member": "members",
     "double": "doubles",
 }
-_DONE = {"create": "created", "update": "updated", "delete": "deleted", "download": "downloaded", "upload": "uploaded"}
+_DONE = {
+    "create": "created",
+    "update": "updated",
+    "delete": "deleted",
+    "download": "downloaded",
+    "upload": "uploaded",
+    "write": "written",
+}
 MOST_REASONS = 10
 MOST_TARGETS = 3
 

@@ -10,6 +10,7 @@ import msgspec
 
 from fwsync import logs
 from fwsync.client import query as q
+from fwsync.client.files import Files
 from fwsync.client.key import ApiKey
 from fwsync.client.nouns import Analyses, Noun, convert
 from fwsync.client.session import ApiSession, decode
@@ -19,6 +20,7 @@ from fwsync.model import (
     PLURALS,
     Acquisition,
     Analysis,
+    Collection,
     FileEntry,
     Gear,
     Group,
@@ -39,6 +41,7 @@ KINDS: dict[str, type[Any]] = {
     "session": Session,
     "acquisition": Acquisition,
     "analysis": Analysis,
+    "collection": Collection,
     "gear": Gear,
     "file": FileEntry,
 }
@@ -90,6 +93,8 @@ class Flywheel:
         self.acquisitions = Noun(session, "acquisition", Acquisition)
         self.analyses = Analyses(session)
         self.gears = Noun(session, "gear", Gear)
+        self.collections = Noun(session, "collection", Collection)
+        self.files = Files(session)
         self._config: SiteConfig | None = None
 
     @classmethod

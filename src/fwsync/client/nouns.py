@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -49,7 +49,9 @@ class Page(msgspec.Struct):
 
 
 class Noun(Generic[T]):
-    """The calls for one kind of container."""
+    """The calls for one kind of container. `key` is the field by which its listings are paged."""
+
+    key: ClassVar[str] = "_id"
 
     def __init__(self, session: ApiSession, kind: str, struct: type[T]) -> None:
         self.session, self.kind, self.struct = session, kind, struct
@@ -137,7 +139,7 @@ class Noun(Generic[T]):
                 raise
         total, seen, last = page.total, 0, ""
         while page.documents:
-            ids = [document.get("_id") if isinstance(document, dict) else None for document in page.documents]
+            ids = [document.get(self.key) if isinstance(document, dict) else None for document in page.documents]
             if not all(isinstance(ident, str) for ident in ids) or (last and last in ids):
                 raise ProtocolError("the listing repeats itself or has no ids", status=200, request=what)
             last, seen = str(ids[-1]), seen + len(ids)

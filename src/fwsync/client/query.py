@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from fwsync.errors import UsageError
+from fwsync.selection import Selection, is_pattern
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_ /:()+.-]*[A-Za-z0-9_)]\Z|[A-Za-z_]\Z")
 _WORDS = frozenset({"null", "true", "false", "nan", "inf", "infinity"})
@@ -55,6 +56,25 @@ def any_of(field: str, values: Iterable[str], *, padded: bool = False) -> str:
 def one_of(field: str, idents: Iterable[str]) -> str:
     """A clause that holds for every one of the ids, by the list operator; not every site has it (`Noun.has_lists`)."""
     return f"{field}=|[{','.join(idents)}]"
+
+
+def narrowed(selection: Selection, level: str) -> str:
+    """The conditions of a selection on a level (or on `file`), as its listing takes them: the site decides these."""
+    return all_of(*(one.clause for one in selection.conditions(level)))
+
+
+def fewer_files(selection: Selection) -> str:
+    """Clauses by which a listing of files may leave out what `plan.selecting` would leave out too."""
+    if selection.versions == "all":
+        return ""  # an older version may be of another type than the newest
+    wishes = (("type", selection.types), ("modality", selection.modalities))
+    return all_of(
+        *(
+            where(field, "=", wanted[0])
+            for field, wanted in wishes
+            if len(wanted) == 1 and not is_pattern(wanted[0]) and expressible(wanted[0])
+        )
+    )
 
 
 def all_of(*clauses: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -111,6 +112,7 @@ def _member(info: zipfile.ZipInfo) -> ZipMember:
         packed=info.compress_size,
         offset=info.header_offset,
         method=-1 if encrypted else info.compress_type,
+        link=stat.S_ISLNK(info.external_attr >> 16),
     )
 
 

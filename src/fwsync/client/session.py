@@ -45,7 +45,7 @@ FEATURES = "Safe-Redirect,multipart_signed_url"
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
-READING_POSTS = ("POST /lookup", "POST /resolve")
+READING_POSTS = ("POST /lookup", "POST /resolve", "POST /dataexplorer/search")
 LINK_EXPIRED = frozenset({400, 401, 403, 404, 410})
 MOST_ERROR_BYTES = 64 * 1024
 

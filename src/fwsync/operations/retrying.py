@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fwsync.config import Settings
+from fwsync.config import MirrorSettings, Settings
 from fwsync.errors import UsageError
 from fwsync.operations.context import Context
 from fwsync.operations.importing import import_csv
@@ -52,6 +52,8 @@ async def retry(context: Context, run: str) -> Summary:
             return await apply_plan(again, arguments["plan"])
         case "undo":
             return await undo(again, arguments["run"], confirm=lambda *_: True)
+        case "mirror" if arguments.get("from_file") == "-":
+            raise UsageError(f"run {run}: read paths from standard input, which is gone; run its command again")
         case "mirror":
             return await mirror(again)
         case "upload":
@@ -66,8 +68,9 @@ def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Se
     if command == "import":
         return replace(settings, importing=replace(settings.importing, **_known(arguments, "project", "options")))
     if command == "mirror":
-        given = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
-        return replace(settings, mirror=replace(settings.mirror, **given))
+        # What a run did not name was at its default then, whatever the settings say now.
+        held = {k: (v,) if k == "project" and isinstance(v, str) else v for k, v in arguments.items()}
+        return replace(settings, mirror=msgspec.convert(held, MirrorSettings))
     return settings
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from fwsync.client.api import Flywheel, Node
 from fwsync.errors import InputFileError, UsageError
 from fwsync.model import PLURALS, FileEntry, Reference
-from fwsync.operations.bringing import Place, bring
+from fwsync.operations.bringing import bring
 from fwsync.operations.context import Context, Run, dry_run, guarded
 from fwsync.operations.projects import find_container, reference
 from fwsync.plan.mirroring import fetch_of
 from fwsync.plan.paths import Step
 from fwsync.run.sending import Sender
+from fwsync.run.shelf import Place, Shelf
 from fwsync.selection import split_path
 from fwsync.work import Plan, SendFile, Summary, WorkItem
 
@@ -67,12 +68,12 @@ async def download(context: Context, sources: Sequence[str], to: str, *, dry: bo
     """Files, or all files right on containers, into a folder: `to/<name>` for a file, `to/<label>/<name>` for those of
     a container."""
     context.reporter.phase("looking up the files")
-    places: list[Place] = []
-    for source in sources:
-        places += await _files_at(context.fw, source)
-    if not places:
-        raise UsageError(f"{', '.join(sources)}: there are no files right on it; fwsync tree shows what is below")
-    return await bring(context, "download", to, places, {"sources": list(sources)}, dry=dry)
+    with Shelf(context.settings.state_folder, context.settings.mirror.platform) as shelf:
+        for source in sources:
+            shelf.add(await _files_at(context.fw, source))
+        if not shelf.files:
+            raise UsageError(f"{', '.join(sources)}: there are no files right on it; fwsync tree shows what is below")
+        return await bring(context, "download", to, shelf, {"sources": list(sources)}, dry=dry)
 
 
 async def _files_at(fw: Flywheel, source: str) -> list[Place]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 import msgspec
 
@@ -38,35 +39,27 @@ class WantedFile(msgspec.Struct, frozen=True):
     target: str
 
 
+Judged = Literal["download", "unchanged", "changed"]
+"""What a comparison says of a wanted file.
+
+unchanged    the index says that this version was put here, and the local file is as it was left
+changed      it was put here and has been changed locally since: local changes are kept
+download     all else; a local file that is in the way is adopted by the handler if its bytes are equal, and
+             never overwritten if they are not
+"""
+
+
 def plan_mirror(
     wanted: Iterable[WantedFile], index: Mapping[str, Indexed], found: Mapping[str, Local]
 ) -> Iterator[Entry]:
-    """One entry for each wanted file.
-
-    unchanged    the index says that this version was put here, and the local file is as it was left
-    skipped      it was put here and has been changed locally since: local changes are kept
-    download     all else; a local file that is in the way is adopted by the handler if its bytes are equal, and
-                 never overwritten if they are not
-    """
+    """One entry for each wanted file."""
     for one in wanted:
-        fetch = one.fetch
-        known, local = index.get(fetch.path), found.get(fetch.path)
-        state = _compare(fetch, known, local)
-        if state == "download":
-            yield item_of(one)
-        else:
-            yield Outcome(
-                key=key_of(fetch),
-                kind=kind_of(fetch),
-                state="skipped" if state == "changed" else "unchanged",
-                target=fetch.path,
-                reason=CHANGED_LOCALLY if state == "changed" else "",
-                ref=fetch.file_id,
-                attempts=0,
-            )
+        yield entry_of(one, judge(one.fetch, index, found))
 
 
-def _compare(fetch: FetchFile, known: Indexed | None, local: Local | None) -> str:
+def judge(fetch: FetchFile, index: Mapping[str, Indexed], found: Mapping[str, Local]) -> Judged:
+    """Compare a wanted file with what the index and the scan say of its path."""
+    known, local = index.get(fetch.path), found.get(fetch.path)
     if known is None or local is None:
         return "download"
     if (local.size, local.mtime_ns) != (known.size, known.mtime_ns):
@@ -79,8 +72,26 @@ def _compare(fetch: FetchFile, known: Indexed | None, local: Local | None) -> st
     return "download"
 
 
+def entry_of(one: WantedFile, state: Judged) -> Entry:
+    """The entry of a plan for a file of which the comparison said this."""
+    fetch = one.fetch
+    if state == "download":
+        return item_of(one)
+    return Outcome(
+        key=key_of(fetch),
+        kind=kind_of(fetch),
+        state="skipped" if state == "changed" else "unchanged",
+        target=fetch.path,
+        reason=CHANGED_LOCALLY if state == "changed" else "",
+        ref=fetch.file_id,
+        attempts=0,
+    )
+
+
 def kind_of(fetch: FetchFile) -> str:
     """The kind of the item that fetches this."""
+    if fetch.content is not None:
+        return "write.sidecar"
     return "download.member" if fetch.member is not None else "download.file"
 
 

@@ -11,7 +11,7 @@ import hashlib
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 import pathvalidate
@@ -20,6 +20,12 @@ from fwsync.config import Platform
 
 MOST_BYTES = 240
 """A component's length in UTF-8 bytes: 255 less the collision suffix, with a little to spare."""
+
+MOST_PATH = {"linux": 3000, "macos": 900, "windows": 220, "universal": 220}
+"""A whole path's length below the root, in bytes (Windows: UTF-16 units), with room for where the root is."""
+
+LONG = "~long"
+"""The folder, beside where it would be, of files whose path would be too long."""
 
 OWN_FOLDER = ".fwsync"
 OWN_PARTIAL = ".fw~"
@@ -31,6 +37,8 @@ _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*]')
 _WINDOWS_DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|:|\Z)", re.IGNORECASE
 )
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _+=.-]{0,200}[A-Za-z0-9_])?\Z")
+"""What needs no care anywhere, unless it is a Windows device: most names are such, and 60 us of care each add up."""
 _PATHVALIDATE = {"linux": "Linux", "windows": "Windows", "macos": "macOS", "universal": "universal"}
 
 
@@ -58,7 +66,12 @@ def target_platform(platform: Platform) -> str:
 
 def component(name: str, platform: Platform) -> str:
     """A name as one safe path component: never empty, `.`, `..`, with a separator, or longer than MOST_BYTES."""
-    rules = target_platform(platform)
+    if _PLAIN.match(name) and not _WINDOWS_DEVICE.match(name):
+        return name
+    return _component(name, target_platform(platform))
+
+
+def _component(name: str, rules: str) -> str:
     strict = rules in ("windows", "universal")
     safe = _CONTROL.sub("_", _SEPARATORS.sub("_", name))
     if strict:
@@ -132,12 +145,13 @@ def _resolve(held: dict[str, str], platform: Platform) -> dict[str, str]:
     out = {min(idents): safe[min(idents)] for idents in groups.values()}
     for idents in groups.values():
         for ident in sorted(idents)[1:]:
-            out[ident] = _suffixed(safe[ident], ident, taken)
+            out[ident] = suffixed(safe[ident], ident, taken)
             taken.add(fold(out[ident]))
     return out
 
 
-def _suffixed(name: str, ident: str, taken: set[str]) -> str:
+def suffixed(name: str, ident: str, taken: Container[str]) -> str:
+    """A name with `~` and 8 hex digits of a hash of `ident`, whose folded form is not `taken`."""
     found = re.search(r"(\.[A-Za-z0-9]{1,8}){1,2}\Z", name)
     ending = found.group() if found else ""
     stem = name[: len(name) - len(ending)]
@@ -149,6 +163,20 @@ def _suffixed(name: str, ident: str, taken: set[str]) -> str:
         if fold(made) not in taken:
             return made
     raise AssertionError("a thousand hashes of eight digits were all taken")
+
+
+def too_long(path: str, platform: Platform) -> bool:
+    """Whether a relative path is too long for the target platform."""
+    rules = target_platform(platform)
+    units = len(path.encode("utf-16-le", "surrogatepass")) // 2 if rules in ("windows", "universal") else 0
+    return (units or len(path.encode("utf-8", "surrogatepass"))) > MOST_PATH[rules]
+
+
+def short_name(name: str, ident: str) -> str:
+    """16 hex digits of a hash of `ident`, with the ending of the name: for a file whose path is too long."""
+    found = re.search(r"(\.[A-Za-z0-9]{1,8}){1,2}\Z", name)
+    digest = hashlib.blake2b(ident.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return digest + (found.group() if found else "")
 
 
 def is_contained(path: str) -> bool:

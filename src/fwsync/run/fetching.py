@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import msgspec
 
@@ -27,12 +29,24 @@ log = logs.get("run")
 class Fetcher:
     """Downloads into one tree, for one run."""
 
-    def __init__(self, fw: Flywheel, journal: Journal, tree: Tree, run: str, *, fsync: str = "batch") -> None:
+    def __init__(
+        self,
+        fw: Flywheel,
+        journal: Journal,
+        tree: Tree,
+        run: str,
+        *,
+        fsync: str = "batch",
+        link: bool = False,
+        mode: int | None = None,
+    ) -> None:
+        """`link` makes equal whole files one hard-linked file, `mode` are the permission bits of what is written."""
         self._fw, self._journal, self._tree, self._run, self._fsync = fw, journal, tree, run, fsync
+        self._links = Links() if link else None
+        self._mode = mode
         self._root = str(tree.real)
         self._left: dict[tuple[str, str, int | None, str | None], str] = {}
-        self._index: dict[str, Indexed] = {}
-        self.unproved = 0
+        self.unproved = self.linked = 0
 
     async def prepare(self) -> None:
         """Settle what a killed run left: renames of which nobody knows whether they happened, and partial files.
@@ -44,7 +58,9 @@ class Fetcher:
                 self._journal.present(self._root, path)
             else:
                 await self._journal.not_renamed(self._root, path)
-        self._index = await self._journal.index(self._root)
+        if self._links is not None:
+            for entry in (await self._journal.index(self._root)).values():
+                self._links.learn(entry)
         for row in await self._journal.parts(self._root):
             final = row["path"].rpartition("/")[0]
             self._left[(final, row["file_id"], row["version"], row["member"])] = row["path"]
@@ -60,7 +76,7 @@ class Fetcher:
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers by item kind."""
-        return {"download.file": self.fetch, "download.member": self.fetch}
+        return {"download.file": self.fetch, "download.member": self.fetch, "write.sidecar": self.fetch}
 
     async def fetch(self, item: WorkItem, _parent: str | None) -> Sequence[Outcome]:
         """Bring one file, or one member of a zip, to its place."""
@@ -71,9 +87,16 @@ class Fetcher:
         place = self._tree.locate(file.path)
         if place.is_dir() and not place.is_symlink():
             raise TargetError(f"{file.path}: a folder is in the way")
-        if os.path.lexists(place) and file.path not in self._index:
+        if os.path.lexists(place) and not await self._journal.index(self._root, paths=[file.path]):
             return [await self._adopt(item, file, place)]
-        took, entry = await self._transfer(file, place)
+        if self._links is not None and file.hash and file.member is None and file.content is None:
+            async with self._links.turn(file.hash):
+                if await self._link(file, place):
+                    return [item.outcome("done", ref=file.file_id, seconds=time.monotonic() - began)]
+                took, entry = await self._transfer(file, place)
+                self._links.learn(entry)
+        else:
+            took, entry = await self._transfer(file, place)
         self.unproved += took.proof not in ("hash", "crc")
         seconds = time.monotonic() - began
         return [item.outcome("done", ref=entry.file_id, attempts=took.attempts, seconds=seconds, moved=took.moved)]
@@ -87,7 +110,11 @@ class Fetcher:
         try:
             if old is not None:
                 await part.take_over()
-            if file.member is None:
+            if file.content is not None:
+                await part.restart()
+                await part.write(file.content)
+                took = transfer.Fetched(0, 1, "hash")
+            elif file.member is None:
                 took = await transfer.fetch(self._fw.session, file, part)
             else:
                 took = await remotezip.fetch_member(self._fw.session, file, part)
@@ -99,6 +126,8 @@ class Fetcher:
         """From a verified partial to the final name. The journal knows of the rename before it happens."""
         if self._fsync != "never":
             await part.sync()
+        if self._mode is not None:
+            part.chmod(self._mode)
         moment = instant(file.modified)
         size, mtime_ns = part.stamp(int(moment.timestamp() * 1_000_000) * 1000 if moment else None)
         entry = Indexed(
@@ -119,6 +148,41 @@ class Fetcher:
         self._journal.present(self._root, file.path)
         self._journal.drop_part(self._root, part_path)
         return entry
+
+    async def _link(self, file: FetchFile, place: Path) -> bool:
+        """Make the file a hard link to an equal one that is here; False where there is none, or no link can be made."""
+        held = self._links.find(file) if self._links is not None else None
+        if held is None or held.path == file.path:
+            return False
+        source = self._tree.locate(held.path)
+        part_path = self._tree.part_name(file.path, self._run, "link")
+        part = self._tree.locate(part_path)
+        await self._journal.own_part(self._root, part_path, (file.file_id or "", file.version, None), self._run)
+        try:
+            there = source.lstat()
+            if (there.st_size, there.st_mtime_ns) != (held.size, held.mtime_ns):
+                return False  # changed since it was put there
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.unlink(missing_ok=True)
+            os.link(source, part, follow_symlinks=False)
+        except OSError:
+            return False  # another file system, too many links, or gone: then it is fetched
+        finally:
+            if not part.exists():
+                self._journal.drop_part(self._root, part_path)
+        entry = Indexed(
+            path=file.path, file_id=file.file_id or "", version=file.version, hash=file.hash, member=None,
+            size=held.size, mtime_ns=held.mtime_ns,
+        )  # fmt: skip
+        await self._journal.put_file(self._root, entry, "renaming")
+        with disk_errors(file.path):
+            self._tree.locate(file.path)
+            part.replace(place)
+            part.unlink(missing_ok=True)  # two names of one file: the rename does nothing
+        self._journal.present(self._root, file.path)
+        self._journal.drop_part(self._root, part_path)
+        self.linked += 1
+        return True
 
     async def _adopt(self, item: WorkItem, file: FetchFile, place: Path) -> Outcome:
         """A local file that the index does not know: ours from now on if its bytes are the wanted ones, else kept."""
@@ -151,6 +215,33 @@ class Fetcher:
                 return f"crc32-{await anyio.to_thread.run_sync(crc32_of, place):08x}" == digest
         # The site told no hash: the time that was set on the partial just before its rename is what is left to go by.
         return place.stat().st_mtime_ns == entry.mtime_ns
+
+
+class Links:
+    """Which whole files are in the tree, by their hash: to link to instead of fetching the same bytes again."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Indexed] = {}
+        self._turns: dict[str, anyio.Lock] = {}
+
+    def learn(self, entry: Indexed) -> None:
+        """A whole file is there."""
+        if entry.hash and entry.member is None:
+            self._held.setdefault(entry.hash, entry)
+
+    def find(self, file: FetchFile) -> Indexed | None:
+        """A file of the same hash and size."""
+        held = self._held.get(file.hash or "")
+        return held if held is not None and file.size in (None, held.size) else None
+
+    @asynccontextmanager
+    async def turn(self, digest: str) -> AsyncIterator[None]:
+        """One at a time of equal files: the second one finds what the first has fetched."""
+        lock = self._turns.setdefault(digest, anyio.Lock())
+        async with lock:
+            yield
+        if not lock.statistics().tasks_waiting:
+            self._turns.pop(digest, None)
 
 
 def _sync_folder(folder: Path) -> None:

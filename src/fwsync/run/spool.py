@@ -17,10 +17,11 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -48,13 +49,13 @@ _containers = msgspec.msgpack.Decoder(list[Wanted])
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Spool:
-    """One spool. Use as a context manager; `folder` is there for files of the same life."""
+class Scratch:
+    """A temporary database. Use as a context manager; `folder` is there for files of the same life."""
+
+    schema: ClassVar[str] = ""
 
     def __init__(self, state_folder: Path) -> None:
         self._parent = state_folder / "spool"
-        self.names: tuple[set[str], ...] = (set(), set(), set())
-        """The fields that wanted containers have, by depth: those of the site are kept to compare with."""
 
     def __enter__(self) -> Self:
         private_folder(self._parent)
@@ -67,7 +68,7 @@ class Spool:
         run("pragma temp_store=file")
         run("pragma cache_size=-16000")
         run(f"pragma temp_store_directory='{str(self.folder).replace(chr(39), chr(39) * 2)}'")
-        self._connection.executescript(_SCHEMA)
+        self._connection.executescript(self.schema)
         return self
 
     def __exit__(
@@ -76,13 +77,13 @@ class Spool:
         self._connection.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _fill(self, statement: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Insert many rows in one transaction; how many."""
+    @contextmanager
+    def _together(self) -> Iterator[sqlite3.Cursor]:
+        """One transaction; the system's errors become ours."""
         cursor = self._connection.cursor()
-        before = self._connection.total_changes
         try:
             cursor.execute("begin")
-            cursor.executemany(statement, rows)
+            yield cursor
             cursor.execute("commit")
         except sqlite3.OperationalError as error:
             kind = DiskFullError if "full" in str(error) or "disk" in str(error) else TargetError
@@ -90,6 +91,12 @@ class Spool:
         finally:
             if self._connection.in_transaction:
                 cursor.execute("rollback")
+
+    def _fill(self, statement: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Insert many rows in one transaction; how many."""
+        before = self._connection.total_changes
+        with self._together() as cursor:
+            cursor.executemany(statement, rows)
         return self._connection.total_changes - before
 
     def _all(self, query: str, *values: Any) -> Iterator[Any]:
@@ -97,6 +104,17 @@ class Spool:
         cursor.execute(query, values)
         while batch := cursor.fetchmany(_BATCH):
             yield from batch
+
+
+class Spool(Scratch):
+    """One spool of an import or export."""
+
+    schema = _SCHEMA
+
+    def __init__(self, state_folder: Path) -> None:
+        super().__init__(state_folder)
+        self.names: tuple[set[str], ...] = (set(), set(), set())
+        """The fields that wanted containers have, by depth: those of the site are kept to compare with."""
 
     # --- the table ------------------------------------------------------------------------------------------------
 

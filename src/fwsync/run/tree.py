@@ -158,6 +158,11 @@ class PartFile:
         with disk_errors(self.path):
             await anyio.to_thread.run_sync(os.fsync, self._descriptor)
 
+    def chmod(self, mode: int) -> None:
+        """Set the permission bits, whatever the umask says."""
+        with disk_errors(self.path):
+            os.fchmod(self._descriptor, mode)
+
     def close(self) -> None:
         """Close the descriptor; the file stays."""
         os.close(self._descriptor)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwsync.plan.paths import MOST_BYTES, Step, component, fold, is_contained, lay_out
+from fwsync.plan.paths import MOST_BYTES, Step, _component, component, fold, is_contained, lay_out
 
 PLATFORMS: list[Any] = ["linux", "windows", "macos", "universal"]
 HOSTILE = [
@@ -87,3 +87,8 @@ def test_a_folder_and_a_file_of_one_name_are_told_apart() -> None:
     paths, _ = lay_out([(Step("a", "x"), Step("b", "y")), (Step("c", "x"),)], "linux")
     assert paths[0] == "x/y"
     assert paths[1].startswith("x~")
+
+
+@given(name=st.text(alphabet="abCON1_ .-+=", min_size=1, max_size=12), platform=st.sampled_from(PLATFORMS))
+def test_names_that_need_no_care_are_what_care_would_make_of_them(name: str, platform: Any) -> None:
+    assert component(name, platform) == _component(name, platform)

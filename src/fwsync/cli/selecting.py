@@ -1,0 +1,84 @@
+"""The flags by which people select, the same for every command that takes a selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _list(_context: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """`--type nifti,dicom` and `--type nifti --type dicom` alike."""
+    return tuple(part.strip() for text in value for part in text.split(",") if part.strip())
+
+
+_WHERE = (
+    click.option("--select", metavar="NAME", help="The table [selections.NAME] of the configuration file."),
+    click.option(
+        "--project", multiple=True, metavar="GROUP/LABEL",
+        help="Projects, by path or pattern; repeatable (setting: site.project).",
+    ),
+    click.option("--group", metavar="ID", help="All projects of a group."),
+    click.option("--collection", metavar="LABEL", help="The acquisitions of a collection."),
+    click.option("--all-projects", is_flag=True, default=None, help="Every project that the key sees."),
+    click.option("--subject", multiple=True, metavar="GLOB", help="Only what is in subjects with such a label."),
+    click.option("--session", multiple=True, metavar="GLOB", help="Only what is in sessions with such a label."),
+    click.option("--acquisition", multiple=True, metavar="GLOB", help="Only what is in such acquisitions."),
+    click.option("--tag", multiple=True, metavar="GLOB", help="Only what is at or below a container with such a tag."),
+    click.option(
+        "--where", multiple=True, metavar="CONDITIONS",
+        help="Finder filters with their level, e.g. 'session.age>=20y,subject.sex=female'.",
+    ),
+    click.option("--query", metavar="QUERY", help="Only files that a structured query finds."),
+    click.option("--from-file", metavar="FILE", help="Only what is at or below the paths in this file, one a line."),
+)  # fmt: skip
+_FILES = (
+    click.option(
+        "--level", multiple=True, callback=_list, metavar="LEVELS",
+        help="Only files right on these: project, subject, session, acquisition.",
+    ),
+    click.option("--include", multiple=True, metavar="GLOB", help="Only files whose names match one of these."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="No files whose names match one of these."),
+    click.option("--type", multiple=True, callback=_list, metavar="TYPES", help="Only files of these types."),
+    click.option("--modality", multiple=True, callback=_list, metavar="NAMES", help="Only files of these modalities."),
+    click.option(
+        "--classification", multiple=True, metavar="KEY=VALUE",
+        help="Only files so classified; one key: any of its values, several keys: all.",
+    ),
+    click.option("--tagged", multiple=True, metavar="GLOB", help="Only files with such a tag."),
+    click.option("--newer", metavar="TIME", help="Only files changed after a time, or within an age such as 7d."),
+    click.option("--older", metavar="TIME", help="Only files not changed since a time, or within an age such as 7d."),
+    click.option("--min-size", metavar="SIZE", help="Only files of at least this size, e.g. 10M."),
+    click.option("--max-size", metavar="SIZE", help="Only files of at most this size."),
+    click.option(
+        "--file-version", type=click.Choice(["latest", "all"]), help="The newest version of each file, or all of them."
+    ),
+)  # fmt: skip
+_ANALYSES = (
+    click.option("--analyses", is_flag=True, default=None, help="Files of analyses too."),
+    click.option(
+        "--analysis-files", type=click.Choice(["outputs", "inputs", "both"]),
+        help="Which files of analyses (default: outputs).",
+    ),
+    click.option(
+        "--gear", metavar="NAME[/VERSION]",
+        help="The outputs of this gear, and nothing else unless --analyses (setting: mirror.gear).",
+    ),
+    click.option(
+        "--run", type=click.Choice(["latest-complete", "latest", "all", "failed"]),
+        help="Which runs of the gear on each container (default: latest-complete).",
+    ),
+    click.option("--member", "members", multiple=True, metavar="GLOB", help="Fetch matching members of zips."),
+    click.option("--unzip", is_flag=True, default=None, help="Unpack zips; other files come as they are."),
+    click.option("--allow-empty", is_flag=True, default=None, help="A pattern that matches nothing is no error."),
+)  # fmt: skip
+
+
+def selecting(command: F) -> F:
+    """Add the flags of a selection."""
+    for flag in reversed((*_WHERE, *_FILES, *_ANALYSES)):
+        command = flag(command)
+    return command

@@ -1,0 +1,98 @@
+"""Files as a listing of their own: `GET /files`, always in an envelope, paged by file id; and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from fwsync import logs
+from fwsync.client import query as q
+from fwsync.client.nouns import NO_SUCH_ROUTE, Noun, convert
+from fwsync.client.session import ApiSession, decode
+from fwsync.errors import ProtocolError, RemoteError
+from fwsync.model import FileEntry
+
+log = logs.get("client")
+
+
+class Files(Noun[FileEntry]):
+    """The files of the whole site."""
+
+    key = "file_id"
+
+    def __init__(self, session: ApiSession) -> None:
+        super().__init__(session, "file", FileEntry)
+
+    async def of_project(
+        self, project_id: str, conditions: str = "", fewer: str = "", *, info: bool = False
+    ) -> AsyncIterator[FileEntry] | None:
+        """The current files in a project, those of analyses too, for which `conditions` hold. `fewer` are clauses by
+        which the site may leave more out: a site that does not understand them, or finds nothing, is asked without.
+
+        None where the site has no such listing, or it is empty without conditions: a site that does not know the
+        fields of the filter finds nothing, so the caller looks at the containers themselves. RemoteError 400 or 422
+        for conditions that the site refuses.
+        """
+        own = q.all_of(f"parents.project={project_id}", conditions)
+        for filters in dict.fromkeys((q.all_of(own, fewer), own)):
+            listing = self.iter(filters=filters, info=info)
+            try:
+                first = await anext(listing, None)
+            except RemoteError as error:
+                if error.status in (400, 422) and filters != own:
+                    continue
+                if error.status in NO_SUCH_ROUTE or (error.status in (400, 422) and not conditions):
+                    log.info("no listing of files", reason=str(error))
+                    return None
+                raise
+            if first is not None:
+                return _from(first, listing)
+        return _nothing() if conditions else None
+
+    async def versions(self, entry: FileEntry) -> list[FileEntry]:
+        """Every version of a file, the oldest first; those that tell no version are left out."""
+        what = "GET /files/{id}/versions"
+        answer = await self.session.call("GET", "files", entry.file_id or "", "versions")
+        found = decode(answer, list, what)
+        entries = [convert(document, FileEntry, what) for document in found]
+        return sorted((one for one in entries if one.version is not None), key=lambda one: one.version or 0)
+
+
+async def _nothing() -> AsyncIterator[FileEntry]:
+    return
+    yield  # a generator all the same
+
+
+async def _from(first: FileEntry, rest: AsyncIterator[FileEntry]) -> AsyncIterator[FileEntry]:
+    yield first
+    async for entry in rest:
+        yield entry
+
+
+class Hit:
+    """A place for the ids of one search hit."""
+
+    __slots__ = ("file", "parent", "project")
+
+    def __init__(self, document: object) -> None:
+        held = document if isinstance(document, dict) else {}
+        self.parent, self.project = _id(held.get("parent")), _id(held.get("project"))
+        file = held.get("file")
+        self.file = str(file.get("name") or "") if isinstance(file, dict) else ""
+
+
+def _id(document: object) -> str:
+    return str(document.get("_id") or "") if isinstance(document, dict) else ""
+
+
+async def search_files(session: ApiSession, structured: str, *, most: int = 10_000) -> list[Hit]:
+    """The files that a structured query finds. ProtocolError where more may match than the site gives at once."""
+    what = "POST /dataexplorer/search"
+    body = {"structured_query": structured, "return_type": "file", "size": most}
+    answer = await session.call(
+        "POST", "dataexplorer", "search", query={"simple": "true", "size": most}, json=body, safe=True
+    )
+    found = decode(answer, list, what)
+    if len(found) >= most:
+        reason = f"the query finds {len(found):,} files or more, the site gives no more at once; narrow it"
+        raise ProtocolError(reason, status=answer.status, request=what)
+    return [Hit(document) for document in found]

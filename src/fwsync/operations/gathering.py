@@ -1,0 +1,369 @@
+"""From a selection to the files that it means, laid out on a shelf: listings of whole projects, page by page.
+
+A project costs its subjects, sessions and acquisitions (without their files) and its files, 1,000 a page, whatever its
+size; nothing is asked for one container. Where a site has no listing of files, the containers are listed once more with
+the files that are on them. Only looking into a zip, or up the older versions of a file, is a request for each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+import msgspec
+
+from fwsync.client import query as q
+from fwsync.client import remotezip
+from fwsync.client.api import Flywheel
+from fwsync.errors import FwsyncError, RemoteError, UsageError
+from fwsync.model import LEVELS, Analysis, Container, FileEntry, Parents, Project, Reference, Session, Subject
+from fwsync.operations.projects import group_of, near
+from fwsync.operations.scope import Scope
+from fwsync.operations.sidecars import Sidecars
+from fwsync.plan import unpacking
+from fwsync.plan.candidates import Above, Candidate
+from fwsync.plan.layout import Layout
+from fwsync.plan.mirroring import fetch_of
+from fwsync.plan.selecting import Paths, Rules, Tree, choose_runs, is_zip, output_files
+from fwsync.run.shelf import Place, Shelf
+from fwsync.selection import Selection
+from fwsync.work import Outcome
+
+LOOKS_AT_ONCE = 16
+BATCH = 500
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """How what is selected is laid out."""
+
+    layout: Layout
+    limits: unpacking.Limits = unpacking.Limits()
+    sidecars: bool = False
+
+
+class Gatherer:
+    """Fills a shelf. `troubles` are items that could not be looked at, `notes` lines for a person."""
+
+    def __init__(self, fw: Flywheel, selection: Selection, scope: Scope, shelf: Shelf, wishes: Wishes) -> None:
+        self._fw, self._selection, self._shelf, self._wishes = fw, selection, shelf, wishes
+        self.scope = scope
+        self.tally = scope.tally
+        self.troubles: list[Outcome] = []
+        self.notes: list[str] = []
+        self.runs = 0
+        self._without: Counter[str] = Counter()
+        self._sessions = self._unplaced = 0
+        self._ran = False
+        self._rules = Rules(selection, self.tally, scope.hits)
+        self._paths = Paths(selection.paths, scope.path_segments) if selection.paths else None
+        self._sidecars = Sidecars(shelf) if wishes.sidecars else None
+        self._waiting: list[Candidate] = []
+        self._info = wishes.sidecars or wishes.layout.bids
+
+    async def run(self) -> None:
+        """Gather every project of the scope."""
+        for project in self.scope.projects:
+            await self._project(project)
+        if self._selection.gear:
+            if not self._ran:
+                await known_gear(self._fw, self._selection.gear, self._selection.gear_version)
+            self.notes += _gear_notes(self._selection.gear, self._without, self._sessions, self._ran)
+        if self._unplaced:
+            self.notes.append(f"{self._unplaced:,} files have no BIDS info, or are ignored by it: left out")
+        if out := self.tally.out:
+            reasons = ", ".join(f"{count:,} by {why}" for why, count in out.most_common())
+            self.notes.append(f"{out.total():,} files are left out: {reasons}")
+
+    async def _project(self, project: Project) -> None:
+        analyses: list[Analysis] = []
+        if self._selection.of_analyses:
+            analyses = [a async for a in self._fw.project_analyses(project.id, self._selection.gear)]
+        tree = await self._containers(project, analyses)
+        if analyses or self._selection.gear:
+            await self._analyses(tree, analyses)
+        if self._selection.of_containers:
+            await self._files(project, tree)
+        await self._flush()
+
+    # --- containers ---------------------------------------------------------------------------------------------------
+
+    async def _containers(self, project: Project, analyses: Sequence[Analysis]) -> Tree:
+        if self._sidecars is not None and project.info is None:
+            project = await self._fw.projects.get(project.id)
+        above = Above("project", project.id, project.label or project.id, note=group_of(project))
+        tree = Tree(above, self._selection, self.tally)
+        tree.add(above, project.tags)
+        self._keep(project, "project")
+        # A gear's outputs alone seldom need acquisitions: where no run was on one, nothing is asked about them.
+        deep = self._selection.of_containers or "acquisition" in tree.required
+        deep = deep or any(a.parents and a.parents.acquisition for a in analyses) or bool(self._selection.tags)
+        for level in ("subject", "session", *(("acquisition",) if deep else ())):
+            await self._level(project, level, tree)
+        return tree
+
+    async def _level(self, project: Project, level: str, tree: Tree) -> None:
+        parent = Reference(type="project", id=project.id)
+        filters = q.narrowed(self._selection, level)
+        listing = self._fw.noun(level).iter(parent=parent, filters=filters, files=False, info=self._info)
+        allowed = self.scope.collected.get(level)
+        found = 0
+        try:
+            async for container in listing:
+                found += 1
+                kept = allowed is None or container.id in allowed
+                tree.add(_above(level, container), container.tags, kept=kept)
+                self._keep(container, level)
+        except RemoteError as error:
+            if filters and error.status in (400, 422):
+                raise UsageError(f"--where {filters!r} on {level}s: {error.reason}") from error
+            raise
+        self.scope.met(level, found)
+
+    def _keep(self, container: Container, level: str) -> None:
+        if self._sidecars is not None:
+            self._sidecars.keep(container, level)
+
+    # --- files of containers ------------------------------------------------------------------------------------------
+
+    async def _files(self, project: Project, tree: Tree) -> None:
+        conditions = q.narrowed(self._selection, "file")
+        try:
+            listing = await self._fw.files.of_project(
+                project.id, conditions, q.fewer_files(self._selection), info=self._info
+            )
+        except RemoteError as error:
+            if conditions and error.status in (400, 422):
+                raise UsageError(f"--where {conditions!r} on files: {error.reason}") from error
+            raise
+        if listing is None:
+            if conditions:
+                raise UsageError("--where file.*: this site has no listing of files; use --type, --min-size and so on")
+            listing = self._embedded(project)
+        async for entry in listing:
+            self.scope.met("file", 1)
+            parents = entry.parents or Parents()
+            if parents.analysis or (entry.parent_ref and entry.parent_ref.type == "analysis"):
+                continue  # these come with their analyses, which know their jobs
+            held_by = _held_by(entry, parents)
+            if held_by is None:
+                continue
+            await self._offer(tree, entry, msgspec.to_builtins(parents), held_by)
+
+    async def _embedded(self, project: Project) -> AsyncIterator[FileEntry]:
+        whole = project if project.files is not None else await self._fw.projects.get(project.id)
+        for entry in whole.files or ():
+            yield _placed(entry, "project", project.id, Parents(project=project.id))
+        parent = Reference(type="project", id=project.id)
+        for level in ("subject", "session", "acquisition"):
+            async for container in self._fw.noun(level).iter(parent=parent, files=True, info=self._info):
+                for entry in container.files or ():
+                    held = container.parents or Parents(project=project.id)
+                    yield _placed(entry, level, container.id, msgspec.structs.replace(held, **{level: container.id}))
+
+    async def _offer(
+        self, tree: Tree, entry: FileEntry, ids: dict[str, str | None], held_by: tuple[str, str], **more: Any
+    ) -> None:
+        """Take a file in if it is selected; its analysis, if any, is among `more`."""
+        analysis: Above | None = more.pop("analysis", None)
+        chain = tree.chain(tree.full(ids))
+        if chain is None:
+            return
+        if analysis is not None:
+            chain = {**chain, "analysis": analysis}
+        one = Candidate(entry=entry, above=chain, held_by=held_by, **more)
+        if self._paths is not None and not self._at_a_path(one):
+            return
+        if self._rules.takes(one):
+            self.tally.taken += 1
+            self._waiting.append(one)
+        elif self._selection.versions == "all" and (entry.version or 1) > 1:
+            self._waiting.append(one)  # an older version of it may be in
+        if len(self._waiting) >= BATCH:
+            await self._flush()
+
+    def _at_a_path(self, one: Candidate) -> bool:
+        project = one.above["project"]
+        steps = [(project.note, project.note), *((held.label, held.id) for held in one.above.values())]
+        steps.append((one.entry.name, one.entry.file_id or ""))
+        found = self._paths.find(steps) if self._paths is not None else []
+        self.tally.met.update(("from-file", path) for path in found)
+        self.tally.saw("from-file", ["/".join(label for label, _ in steps[:depth]) for depth in (3, 4, len(steps))])
+        return bool(found)
+
+    # --- analyses -----------------------------------------------------------------------------------------------------
+
+    async def _analyses(self, tree: Tree, analyses: list[Analysis]) -> None:
+        selection = self._selection
+        if selection.gear_version:
+            analyses = [a for a in analyses if a.gear_info and a.gear_info.version == selection.gear_version]
+        if selection.gear:
+            self._ran = self._ran or bool(analyses)
+            sessions = tree.sessions()
+            chosen = choose_runs(analyses, selection, sessions)
+            self._without += chosen.without
+            self._sessions += len(sessions)
+            analyses = chosen.analyses
+            self.runs += len(analyses)
+        for analysis in analyses:
+            ids = tree.full(_ids_of(analysis))
+            about = analysis.gear_info
+            note = f"{about.name or ''}/{about.version or ''}" if about else ""
+            above = Above("analysis", analysis.id, analysis.label or analysis.id, note=note)
+            if self._sidecars is not None:
+                self._sidecars.keep(analysis, "analysis")
+            if selection.side != "inputs":
+                for entry in output_files(analysis):
+                    await self._offer(tree, entry, ids, ("analysis", analysis.id), analysis=above)
+            if selection.side != "outputs":
+                for entry in analysis.inputs or ():
+                    ref = entry.parent_ref or Reference(type="analysis", id=analysis.id)
+                    await self._offer(tree, entry, ids, (ref.type, ref.id), analysis=above, is_input=True)
+
+    # --- to the shelf -------------------------------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        """What is waiting goes to the shelf: older versions are asked for, and zips are looked into, some at a time."""
+        waiting, self._waiting = self._waiting, []
+        if self._selection.versions == "all":
+            found = await self._each(waiting, self._all_versions)
+            waiting = [version for versions in found for version in versions]
+        apart = [one for one in waiting if self._selection.looks_inside and is_zip(one.entry)]
+        whole = [one for one in waiting if not (self._selection.looks_inside and is_zip(one.entry))]
+        members = await self._each(apart, self._members)
+        places: list[Place] = []
+        for one in (*whole, *(member for some in members for member in some)):
+            places += self._place(one)
+        self._shelf.add(places)
+
+    def _place(self, one: Candidate) -> list[Place]:
+        steps = self._wishes.layout.places(one, whole=self._selection.unzip)
+        if steps is None:
+            self._unplaced += 1
+            return []
+        kind, ident = one.held_by
+        fetch = fetch_of(kind, ident, one.entry, one.member)
+        out: list[Place] = [(steps, fetch)]
+        if self._sidecars is not None and one.member is None:
+            out.append(self._sidecars.beside(steps, fetch, one))
+        return out
+
+    async def _all_versions(self, one: Candidate) -> list[Candidate]:
+        """A file's newest version, if it is in, and all older ones that are."""
+        newest = [one] if self._takes_again(one) else []
+        if (one.entry.version or 1) <= 1 or one.entry.file_id is None:
+            return newest
+        older = [entry for entry in await self._fw.files.versions(one.entry) if entry.version != one.entry.version]
+        held = [msgspec.structs.replace(one, entry=_like(entry, one.entry), superseded=True) for entry in older]
+        return [*newest, *(version for version in held if self._takes_again(version))]
+
+    def _takes_again(self, one: Candidate) -> bool:
+        before = self.tally.out.copy()
+        taken = self._rules.takes(one)
+        self.tally.out = before
+        self.tally.seen -= 1
+        self.tally.taken += taken and one.superseded
+        return taken
+
+    async def _members(self, one: Candidate) -> list[Candidate]:
+        """The wanted members of a zip; what may not be unpacked is a refused item with its name."""
+        kind, ident = one.held_by
+        held = await remotezip.members(self._fw.session, fetch_of(kind, ident, one.entry))
+        wanted = [member for member in held if self._rules.takes_member(member)]
+        good, refused = unpacking.judge(wanted, self._wishes.limits)
+        for no in refused:
+            target = f"{one.where}/{no.path}" if no.path else one.where
+            self._trouble(f"member:{one.ident}{no.path}", "member", target, f"refused: {no.reason}")
+        return [msgspec.structs.replace(one, member=member) for member in good]
+
+    async def _each(
+        self, candidates: Sequence[Candidate], look: Callable[[Candidate], Awaitable[list[Candidate]]]
+    ) -> list[list[Candidate]]:
+        """Look at many files, some at a time, in their order. One that can't be read is a failed item, not an end."""
+        out: list[list[Candidate]] = [[] for _ in candidates]
+        slots = anyio.Semaphore(LOOKS_AT_ONCE)
+
+        async def one_of(at: int, one: Candidate) -> None:
+            async with slots:
+                try:
+                    out[at] = await look(one)
+                except FwsyncError as error:
+                    if error.exit_code == 4:
+                        raise
+                    self._trouble(f"zip:{one.ident}", "zip", one.where, error.line)
+
+        async with anyio.create_task_group() as group:
+            for at, one in enumerate(candidates):
+                group.start_soon(one_of, at, one)
+        return out
+
+    def _trouble(self, key: str, kind: str, target: str, reason: str) -> None:
+        self.troubles.append(Outcome(key=key, kind=kind, state="failed", target=target, reason=reason))
+
+
+def _above(level: str, container: Container) -> Above:
+    parents = container.parents or Parents()
+    parent = {"subject": parents.project, "session": parents.subject, "acquisition": parents.session}.get(level)
+    label, note = container.label or container.id, getattr(container, "timestamp", None) or ""
+    if isinstance(container, Subject):
+        label, note = container.label or container.code or container.id, container.code or ""
+    if isinstance(container, Session) and parent is None and isinstance(container.subject, dict):
+        parent = container.subject.get("_id")
+    return Above(level, container.id, label, parent or "", note)
+
+
+def _held_by(entry: FileEntry, parents: Parents) -> tuple[str, str] | None:
+    if entry.parent_ref is not None:
+        return entry.parent_ref.type, entry.parent_ref.id
+    for level in reversed(LEVELS):
+        if ident := getattr(parents, level):
+            return level, str(ident)
+    return None
+
+
+def _placed(entry: FileEntry, kind: str, ident: str, parents: Parents) -> FileEntry:
+    return msgspec.structs.replace(entry, parent_ref=Reference(type=kind, id=ident), parents=parents)
+
+
+def _like(version: FileEntry, newest: FileEntry) -> FileEntry:
+    """An older version with what its listing may leave out."""
+    return msgspec.structs.replace(
+        version, file_id=newest.file_id, parents=newest.parents, parent_ref=newest.parent_ref, name=version.name
+    )
+
+
+def _ids_of(analysis: Analysis) -> dict[str, str | None]:
+    ids: dict[str, str | None] = dict(msgspec.to_builtins(analysis.parents or Parents()))
+    if analysis.parent is not None:
+        ids[analysis.parent.type] = analysis.parent.id
+    ids["analysis"] = None
+    return ids
+
+
+def _gear_notes(gear: str, without: Counter[str], sessions: int, any_run: bool) -> list[str]:
+    if not any_run:
+        return [f"{gear} ran on no session or subject of this project"]
+    if not without:
+        return []
+    parts = ", ".join(f"{count:,} {reason}" for reason, count in without.most_common())
+    return [f"{without.total():,} of {sessions:,} sessions have no run of {gear} to take: {parts}"]
+
+
+async def known_gear(fw: Flywheel, gear: str, version: str | None) -> None:
+    """UsageError with near names unless the site's gears, or any analysis, name this gear (and version)."""
+    versions: dict[str, set[str]] = {}
+    for found in await fw.all_gears():
+        versions.setdefault(found.gear.name, set()).add(found.gear.version or "")
+    try:
+        if gear not in versions or (version and version not in versions[gear]):
+            async for analysis in fw.analyses.iter(filters=f"gear_info.name={gear}" if gear.isidentifier() else ""):
+                about = analysis.gear_info
+                if about is not None and about.name:
+                    versions.setdefault(about.name, set()).add(about.version or "")
+    except RemoteError:
+        pass  # a site without the listing: its gears alone decide
+    if gear not in versions:
+        raise UsageError(f"gear {gear}: {fw.site} knows none of this name{near(gear, sorted(versions))}")
+    if version and version not in versions[gear]:
+        raise UsageError(f"gear {gear}/{version}: no such version{near(version, sorted(versions[gear]))}")

@@ -1,0 +1,82 @@
+"""What a person wrote to a Selection: flags, `[mirror]` and `[selections.NAME]` alike."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fwsync.config import SelectionSettings
+from fwsync.errors import InputFileError, UsageError
+from fwsync.selection import Selection, parse_classification, parse_moment, parse_size, parse_where
+
+
+def selection_of(wished: SelectionSettings, project: str = "") -> Selection:
+    """The selection that these settings mean; `project` is the one to take where none is named.
+
+    UsageError for a time, size or condition that can't be read, and for wishes that exclude each other.
+    """
+    now = datetime.now(UTC)
+    gear, _, version = wished.gear.partition("/")
+    places = {
+        "--project": wished.project, "--group": wished.group, "--collection": wished.collection,
+        "--all-projects": wished.all_projects,
+    }  # fmt: skip
+    named = [flag for flag, value in places.items() if value]
+    if len(named) > 1 and not {"--collection"} & set(named):
+        raise UsageError(f"{' and '.join(named)}: name one of them")
+    if wished.run != "latest-complete" and not gear:
+        raise UsageError("--run: tells which runs of a gear; name it by --gear")
+    if wished.analysis_files != "outputs" and not (gear or wished.analyses):
+        raise UsageError("--analysis-files: needs --analyses or --gear")
+    elsewhere = named or wished.from_file or wished.query
+    return Selection(
+        projects=wished.project or ((project,) if project and not elsewhere else ()),
+        group=wished.group,
+        collection=wished.collection,
+        everywhere=wished.all_projects,
+        subjects=wished.subject,
+        sessions=wished.session,
+        acquisitions=wished.acquisition,
+        tags=wished.tag,
+        where=tuple(one for text in wished.where for one in parse_where(text)),
+        query=wished.query,
+        paths=read_paths(wished.from_file) if wished.from_file else (),
+        levels=wished.level,
+        include=wished.include,
+        exclude=wished.exclude,
+        types=wished.type,
+        modalities=wished.modality,
+        classification=tuple(parse_classification(text) for text in wished.classification),
+        tagged=wished.tagged,
+        newer=parse_moment(wished.newer, "--newer", now) if wished.newer else "",
+        older=parse_moment(wished.older, "--older", now) if wished.older else "",
+        min_size=parse_size(wished.min_size, "--min-size") if wished.min_size else None,
+        max_size=parse_size(wished.max_size, "--max-size") if wished.max_size else None,
+        versions=wished.file_version,
+        analyses=wished.analyses,
+        side=wished.analysis_files,
+        gear=gear or None,
+        gear_version=version or None,
+        run=wished.run,
+        members=wished.members,
+        unzip=wished.unzip,
+    )
+
+
+def read_paths(source: str) -> tuple[str, ...]:
+    """The paths in a file (`-`: standard input), one a line; empty lines and those that begin with `#` count not."""
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).expanduser().read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputFileError(f"can't be read: {error.strerror}", path=source) from error
+    except UnicodeDecodeError as error:
+        raise InputFileError(f"is not UTF-8 text (byte {error.start})", path=source) from error
+    lines = (line.rstrip("\r") for line in text.split("\n"))
+    found = tuple(dict.fromkeys(line for line in lines if line.strip() and not line.startswith("#")))
+    if not found:
+        raise InputFileError("holds no path; write one a line, such as lab/study/sub-01", path=source)
+    for number, line in enumerate(found, start=1):
+        if len([part for part in line.removeprefix("fw://").strip("/").split("/") if part]) < 2:
+            raise InputFileError(f"{line!r}: a path begins with group/project", path=source, line=number)
+    return found
