@@ -96,6 +96,18 @@ class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     allow_empty: bool = False
 
 
+class UploadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How `fwsync upload DIR` puts a folder onto a project."""
+
+    layout: str = "{subject}/{session}/{acquisition}/{file.name}"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hidden: bool = False
+    sidecar: Literal["json", "none"] = "json"
+    keep_times: bool = False
+    on_conflict: Literal["skip", "update", "error"] = "update"
+
+
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the journal and locks live, and how hard files are pressed to disk."""
 
@@ -117,6 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     network: NetworkSettings = NetworkSettings()
     importing: ImportSettings = msgspec.field(default=ImportSettings(), name="import")
     mirror: MirrorSettings = MirrorSettings()
+    upload: UploadSettings = UploadSettings()
     state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()
     profile: str = ""
@@ -135,6 +148,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "network": NetworkSettings,
     "import": ImportSettings,
     "mirror": MirrorSettings,
+    "upload": UploadSettings,
     "state": StateSettings,
     "log": LogSettings,
 }
@@ -201,6 +215,7 @@ def load(
         network=built["network"],
         importing=built["import"],
         mirror=built["mirror"],
+        upload=built["upload"],
         state=built["state"],
         log=built["log"],
         profile=name,

@@ -36,6 +36,10 @@ def parser(prog: str = "fwsync sandbox") -> argparse.ArgumentParser:
     made.add_argument("--latency", type=float, default=0.0, metavar="MS", help="milliseconds added to each request")
     made.add_argument("--signed-urls", action="store_true", help="offer signed upload and download links")
     made.add_argument("--page-limit", type=int, default=0, help="most documents in one page (default: no limit)")
+    made.add_argument(
+        "--part-threshold", type=int, default=SandboxOptions.part_threshold, metavar="BYTES",
+        help="signed uploads larger than this get several links (default: %(default)s)",
+    )  # fmt: skip
     known = ", ".join(CAPABILITIES)
     made.add_argument("--without", default="", metavar="NAMES", help=f"capabilities to switch off, of: {known}")
     return made
@@ -63,6 +67,7 @@ def options_from(argv: Sequence[str], *, prog: str = "fwsync sandbox") -> Sandbo
         signed_urls=given.signed_urls,
         without=without,
         page_limit=given.page_limit,
+        part_threshold=given.part_threshold,
     )
 
 
