@@ -97,8 +97,8 @@ async def test_an_upload_whose_reply_is_lost_makes_no_second_version(tmp_path: P
                 container_type="project", container_id=project, name=source.name, source=str(source),
                 size=held.st_size, mtime_ns=held.st_mtime_ns,
             )  # fmt: skip
-            digest = await upload.hash_of(source)
-            entry, _ = await upload.send(fw, file, upload.LocalHash(source), None)
+            digest = await upload.hash_of(source, held.st_size)
+            entry, _ = await upload.send(fw, file, upload.Local(file), None)
             assert (entry.size, entry.hash, entry.version) == (held.st_size, digest, 1)
             now = await upload.find_entry(fw, file)
             assert now is not None
@@ -127,7 +127,7 @@ async def test_a_file_that_a_killed_run_sent_is_waited_for(tmp_path: Path) -> No
 
         async def late() -> None:
             await anyio.sleep(0.6)
-            await upload.send(fw, item.payload, upload.LocalHash(tmp_path / "a"), None)
+            await upload.send(fw, item.payload, upload.Local(item.payload), None)
 
         async with anyio.create_task_group() as group:
             group.start_soon(late)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import anyio
 import msgspec
@@ -46,47 +45,47 @@ class Sender:
         if not file.container_id:
             file = msgspec.structs.replace(file, container_id=parent or "")
         with disk_errors(file.source):
-            stamp = Stamp.of(Path(file.source))
-            digest = upload.LocalHash(Path(file.source), file.digest)
-            settled = await self._compare(item, file, digest)
+            stamp = Stamp.of(file.source)
+            local = upload.Local(file)
+            settled = await self._compare(item, file, local)
             if settled is None:
-                settled = await self._transfer(item, file, digest, began)
+                settled = await self._transfer(item, file, local, began)
         if file.digest is None:
-            self._remember(stamp, digest)
+            self._remember(stamp, local)
         return [settled]
 
-    def _remember(self, stamp: Stamp, digest: upload.LocalHash) -> None:
+    def _remember(self, stamp: Stamp, local: upload.Local) -> None:
         """Keep the hash of a file that was in this state before it was read, and still is: then these are its bytes."""
-        if self._hashes is not None and digest.known is not None:
+        if self._hashes is not None and local.known is not None:
             with contextlib.suppress(OSError):
-                if stamp == Stamp.of(Path(stamp.path)):
-                    self._hashes.put(stamp, digest.known)
+                if stamp == Stamp.of(stamp.path):
+                    self._hashes.put(stamp, local.known)
 
-    async def _compare(self, item: WorkItem, file: SendFile, digest: upload.LocalHash) -> Outcome | None:
+    async def _compare(self, item: WorkItem, file: SendFile, local: upload.Local) -> Outcome | None:
         """The outcome of a file that needs no sending by what the container held while planning."""
         if file.held_hash is None:
             return None
-        if file.held_size in (None, file.size) and file.held_hash == await digest.get():
+        if file.held_size in (None, file.size) and file.held_hash == await local.hash():
             return item.outcome("unchanged", ref=file.held_id, attempts=0)
         if file.on_conflict == "update":
             return None
         state: State = "skipped" if file.on_conflict == "skip" else "failed"
         return item.outcome(state, ref=file.held_id, reason="exists with other bytes", attempts=0)
 
-    async def _transfer(self, item: WorkItem, file: SendFile, digest: upload.LocalHash, began: float) -> Outcome:
+    async def _transfer(self, item: WorkItem, file: SendFile, local: upload.Local, began: float) -> Outcome:
         before = await self._before(file)
-        if before is not None and before.size == file.size and before.hash == await digest.get():
+        if before is not None and before.size == file.size and before.hash == await local.hash():
             return item.outcome("unchanged", ref=before.file_id)
         site, key = self._fw.site, (file.container_id, file.name)
         entry, attempts = None, 0
         if (sent_at := await self._sent_before(key)) is not None:
             grace = self._fw.session.settings.read_timeout
             left = min(max(sent_at + grace - time.time(), 0.0), grace)
-            entry = await upload.turns_up(self._fw, file, await digest.get(), before, left)
+            entry = await upload.turns_up(self._fw, file, await local.hash(), before, left)
         if entry is None:
             await self._journal.begin_sending(site, *key, self._run)
             try:
-                entry, attempts = await self._send(file, digest, before)
+                entry, attempts = await self._send(file, local, before)
             except UnreachableError:
                 raise  # it may have arrived
             except FwsyncError:
@@ -123,33 +122,33 @@ class Sender:
                 self._old = await self._journal.sending(self._fw.site)
         return self._old.pop(key, None)
 
-    async def _send(self, file: SendFile, digest: upload.LocalHash, before: FileEntry | None) -> tuple[FileEntry, int]:
+    async def _send(self, file: SendFile, local: upload.Local, before: FileEntry | None) -> tuple[FileEntry, int]:
         """Send it and compare hashes. A large file is hashed while it is being sent, so that neither waits."""
         if file.size < upload.IN_THREAD:
-            await digest.get()
-            entry, attempts = await upload.send(self._fw, file, digest, before)
+            await local.hash()
+            entry, attempts = await upload.send(self._fw, file, local, before)
         else:
-            entry, attempts = await self._send_and_hash(file, digest, before)
-        if entry.hash is not None and entry.hash != await digest.get():
+            entry, attempts = await self._send_and_hash(file, local, before)
+        if entry.hash is not None and entry.hash != await local.hash():
             raise IntegrityError(f"{file.name}: the site stored other bytes than {file.source} has; send it again")
         return entry, attempts
 
     async def _send_and_hash(
-        self, file: SendFile, digest: upload.LocalHash, before: FileEntry | None
+        self, file: SendFile, local: upload.Local, before: FileEntry | None
     ) -> tuple[FileEntry, int]:
         sent: list[tuple[FileEntry, int]] = []
         failed: list[BaseException] = []
 
         async def hashed() -> None:
             try:
-                await digest.get()
+                await local.hash()
             except OSError as error:  # told when the hash is asked for again
                 failed.append(error)
 
         async with anyio.create_task_group() as group:
             group.start_soon(hashed)
             try:
-                sent.append(await upload.send(self._fw, file, digest, before))
+                sent.append(await upload.send(self._fw, file, local, before))
             except Exception as error:
                 failed.insert(0, error)
                 group.cancel_scope.cancel()

@@ -108,7 +108,7 @@ def test_a_root_that_is_gone_is_one_line(tmp_path: Path) -> None:
 
 def old(path: Path, text: str = "x") -> Stamp:
     path.write_text(text)
-    stamp = Stamp.of(path)
+    stamp = Stamp.of(str(path))
     # A change time can't be set: what was written just now counts as old here.
     return Stamp(stamp.path, stamp.size, 10**18, 10**18, stamp.inode)
 
@@ -128,7 +128,7 @@ def test_a_hash_counts_while_nothing_has_changed(tmp_path: Path) -> None:
 
 def test_a_file_that_was_just_changed_is_not_kept(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
-    stamp = Stamp.of(tmp_path / "a")
+    stamp = Stamp.of(str(tmp_path / "a"))
     assert stamp.mtime_ns > time.time_ns() - 10**9
     with HashCache(tmp_path / "state") as cache:
         cache.put(stamp, "h")
