@@ -142,6 +142,18 @@ def parse_mode(text: str) -> int | None:
     return int(text, 8)
 
 
+class UploadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How `fwsync upload DIR` puts a folder onto a project."""
+
+    layout: str = "{subject}/{session}/{acquisition}/{file.name}"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hidden: bool = False
+    sidecar: Literal["json", "none"] = "json"
+    keep_times: bool = False
+    on_conflict: Literal["skip", "update", "error"] = "update"
+
+
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the journal and locks live, and how hard files are pressed to disk."""
 
@@ -163,6 +175,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     network: NetworkSettings = NetworkSettings()
     importing: ImportSettings = msgspec.field(default=ImportSettings(), name="import")
     mirror: MirrorSettings = MirrorSettings()
+    upload: UploadSettings = UploadSettings()
     state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()
     selections: dict[str, SelectionSettings] = {}
@@ -182,6 +195,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "network": NetworkSettings,
     "import": ImportSettings,
     "mirror": MirrorSettings,
+    "upload": UploadSettings,
     "state": StateSettings,
     "log": LogSettings,
 }
@@ -252,6 +266,7 @@ def load(
         network=built["network"],
         importing=built["import"],
         mirror=built["mirror"],
+        upload=built["upload"],
         state=built["state"],
         log=built["log"],
         selections={

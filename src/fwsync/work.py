@@ -325,7 +325,8 @@ class SendFile(msgspec.Struct, frozen=True, kw_only=True):
 
     An empty `container_id` is that of the parent item. `held_*` tell of the file of this name that was there while
     planning; `on_conflict` says what to do where its bytes are others: a new version (`update`), or nothing (`skip`,
-    `error`).
+    `error`). `listed` tells that the container's files were read while planning, so that `held_*` is all there was and
+    nobody needs to look again. `digest` is the local file's hash where that is known.
     """
 
     container_type: str
@@ -338,4 +339,7 @@ class SendFile(msgspec.Struct, frozen=True, kw_only=True):
     held_size: int | None = None
     held_hash: str | None = None
     held_id: str | None = None
+    held_version: int | None = None
+    listed: bool = False
+    digest: str | None = None
     on_conflict: Literal["skip", "update", "error"] = "update"

@@ -17,6 +17,7 @@ from fwsync.client.retry import Policy
 from fwsync.config import NetworkSettings
 from fwsync.run.creating import Creator, Double
 from fwsync.run.journal import Intent, Journal
+from fwsync.run.sending import Sender
 from fwsync.sandbox import Sandbox, SandboxOptions
 from fwsync.work import NewContainer, SendFile, WorkItem
 
@@ -96,8 +97,8 @@ async def test_an_upload_whose_reply_is_lost_makes_no_second_version(tmp_path: P
                 container_type="project", container_id=project, name=source.name, source=str(source),
                 size=held.st_size, mtime_ns=held.st_mtime_ns,
             )  # fmt: skip
-            digest = await upload.hash_of(source)
-            entry, _ = await upload.send(fw, file, digest, None)
+            digest = await upload.hash_of(source, held.st_size)
+            entry, _ = await upload.send(fw, file, upload.Local(file), None)
             assert (entry.size, entry.hash, entry.version) == (held.st_size, digest, 1)
             now = await upload.find_entry(fw, file)
             assert now is not None
@@ -106,6 +107,58 @@ async def test_an_upload_whose_reply_is_lost_makes_no_second_version(tmp_path: P
         await anyio.sleep(0.5)  # what is still to be committed late has been by now
         held_now = await fw.projects.files_of(project)
         assert [entry.version for entry in held_now] == [1] * 16
+
+
+def send_item(project: str, source: Path) -> WorkItem:
+    held = source.stat()
+    payload = SendFile(
+        container_type="project", container_id=project, name=source.name, source=str(source), size=held.st_size,
+        mtime_ns=held.st_mtime_ns, listed=True,
+    )  # fmt: skip
+    return WorkItem(kind="upload.file", key=source.name, target=source.name, payload=payload)
+
+
+async def test_a_file_that_a_killed_run_sent_is_waited_for(tmp_path: Path) -> None:
+    """The site stores it only after the next run has listed what is there."""
+    async with opened(tmp_path) as (fw, journal, project, running):
+        (tmp_path / "a").write_bytes(b"bytes")
+        item = send_item(project, tmp_path / "a")
+        await journal.begin_sending(fw.site, project, "a", "killed-run")
+
+        async def late() -> None:
+            await anyio.sleep(0.6)
+            await upload.send(fw, item.payload, upload.Local(item.payload), None)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(late)
+            (outcome,) = await Sender(fw, journal, "run").send(item, None)
+        assert outcome.state == "done"
+        assert running.stats()["requests"]["POST /api/{kind}/{id}/files"] == 1
+        (entry,) = await fw.projects.files_of(project)
+        assert (entry.version, entry.file_id) == (1, outcome.ref)
+        assert await journal.sending(fw.site) == {}
+
+
+async def test_a_file_that_never_arrived_is_sent_after_the_grace_time(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (fw, journal, project, _):
+        (tmp_path / "a").write_bytes(b"bytes")
+        await journal.begin_sending(fw.site, project, "a", "killed-run")
+        began = time.monotonic()
+        (outcome,) = await Sender(fw, journal, "run").send(send_item(project, tmp_path / "a"), None)
+        assert time.monotonic() - began >= 1.5, "it could still have arrived"
+        assert (outcome.state, outcome.bytes) == ("done", 5)
+        assert await journal.sending(fw.site) == {}
+
+
+async def test_a_listed_file_needs_no_further_look(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (fw, journal, project, running):
+        (tmp_path / "a").write_bytes(b"bytes")
+        before = dict(running.stats()["requests"])
+        await Sender(fw, journal, "run").send(send_item(project, tmp_path / "a"), None)
+        after = running.stats()["requests"]
+        assert {
+            route: count - before.get(route, 0) for route, count in after.items() if count != before.get(route)
+        } == {"POST /api/{kind}/{id}/files": 1}
 
 
 async def test_the_calls_that_every_noun_has(tmp_path: Path) -> None:

@@ -291,7 +291,7 @@ def test_a_second_run_on_one_target_leaves_with_a_clear_line(tmp_path: Path) -> 
         add_project(site, "study")
     with sandbox("--data", data, "--latency", "300") as site:
         person = Person(tmp_path / "home", site.key)
-        write_rows(person.work / "rows.csv", 300)
+        write_rows(person.work / "rows.csv", 3000)
         first = person.start("import", "rows.csv", "--project", "lab/study")
         seen = ""
         while first.poll() is None and "working" not in seen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -32,9 +33,16 @@ IN_THREAD = 1024 * 1024
 """Sources from this size on are read and hashed in a thread: smaller ones cost less inline."""
 
 
-async def hash_of(path: Path) -> str:
-    """The SHA-384 of a local file in the platform's form."""
-    if path.stat().st_size < IN_THREAD:
+DIRECT = 1024 * 1024
+"""Smaller files go by the direct form also where the site signs: one request instead of three."""
+
+WHOLE = 256 * 1024
+"""Bodies of files up to this size are put together before they leave: a stream of pieces costs more than they do."""
+
+
+async def hash_of(path: Path, size: int) -> str:
+    """The SHA-384 of a local file of about this size, in the platform's form."""
+    if size < IN_THREAD:
         return HASH_PREFIX + hashlib.sha384(path.read_bytes()).hexdigest()
 
     def run() -> str:
@@ -44,18 +52,55 @@ async def hash_of(path: Path) -> str:
     return await anyio.to_thread.run_sync(run)
 
 
+class Local:
+    """The bytes of a local file: its hash, worked out once and only if somebody asks. Those of a small one are read
+    once, and kept until it is sent."""
+
+    def __init__(self, file: SendFile) -> None:
+        self._file = file
+        self.known = file.digest
+        self.data: bytes | None = None
+        self._lock = anyio.Lock()
+
+    async def hash(self) -> str:
+        """The hash. NotAsAskedError if the file is not the one that was planned."""
+        if self.known is None and self._file.size <= WHOLE:
+            self.known = HASH_PREFIX + hashlib.sha384(self.read()).hexdigest()
+        if self.known is None:
+            async with self._lock:
+                if self.known is None:
+                    self.known = await hash_of(Path(self._file.source), self._file.size)
+        return self.known
+
+    def read(self) -> bytes:
+        """All of a small file, as it was planned."""
+        if self.data is None:
+            try:
+                with open(self._file.source, "rb", buffering=0) as source:  # noqa: PTH123 - in the hot path
+                    data = source.read(self._file.size + 1)
+                    while data and len(data) <= self._file.size and (more := source.read(self._file.size + 1)):
+                        data += more
+                    found = os.fstat(source.fileno())
+            except OSError as error:
+                raise NotAsAskedError(f"{self._file.source}: can't be read: {error.strerror}") from error
+            if len(data) != self._file.size or found.st_mtime_ns != self._file.mtime_ns:
+                raise _changed(self._file)
+            self.data = data
+        return self.data
+
+
 async def find_entry(fw: Flywheel, file: SendFile) -> FileEntry | None:
     """The file of this name that the container holds now."""
     held = await fw.noun(file.container_type).files_of(file.container_id)
     return next((entry for entry in held if entry.name == file.name), None)
 
 
-async def send(fw: Flywheel, file: SendFile, digest: str, before: FileEntry | None) -> tuple[FileEntry, int]:
+async def send(fw: Flywheel, file: SendFile, local: Local, before: FileEntry | None) -> tuple[FileEntry, int]:
     """Send a file; its new entry and the number of tries.
 
-    `digest` is the local file's hash, `before` the entry that was there. A lost answer is settled by looking at the
-    entry: a newer version with our size and hash means that it arrived. Raises NotAsAskedError when the local file
-    changes meanwhile.
+    `local` has the bytes of the file, `before` is the entry that was there. A lost answer is settled by
+    looking at the entry: a newer version with our size and hash means that it arrived. Raises NotAsAskedError when the
+    local file changes meanwhile.
     """
     session = fw.session
     attempt, idle_since = 0, time.monotonic()
@@ -63,9 +108,10 @@ async def send(fw: Flywheel, file: SendFile, digest: str, before: FileEntry | No
         attempt += 1
         try:
             async with session.bodies.slot():
-                entry = await _once(fw, file)
+                entry = await _once(fw, file, local)
             session.bodies.went_well()
-            _unchanged(file)
+            if local.data is None:
+                _unchanged(file)
             if entry is not None:
                 return entry, attempt
             failure = FailedTryError(UnreachableError(f"{file.name}: the site stored nothing"), again=True)
@@ -77,15 +123,18 @@ async def send(fw: Flywheel, file: SendFile, digest: str, before: FileEntry | No
             session.bodies.too_much()
         if not failure.again:
             raise failure.error from failure.__cause__
-        if not failure.untouched and (arrived := await _turns_up(fw, file, digest, before)):
+        grace = session.settings.read_timeout
+        if not failure.untouched and (arrived := await turns_up(fw, file, await local.hash(), before, grace)):
             return arrived, attempt
         await session.pause(failure, attempt, idle_since)
 
 
-async def _turns_up(fw: Flywheel, file: SendFile, digest: str, before: FileEntry | None) -> FileEntry | None:
+async def turns_up(
+    fw: Flywheel, file: SendFile, digest: str, before: FileEntry | None, grace: float
+) -> FileEntry | None:
     """Our entry, if it turns up by the end of the grace time: a site may store a body after the connection died, and
     sending it again meanwhile would make a second version."""
-    left, wait = fw.session.settings.read_timeout, FIRST_LOOK
+    left, wait = grace, FIRST_LOOK
     while (entry := await _arrived(fw, file, digest, before)) is None and left > 0:
         await anyio.sleep(min(wait, left))
         left, wait = left - wait, 2 * wait
@@ -107,12 +156,18 @@ def _unchanged(file: SendFile) -> None:
     except OSError as error:
         raise NotAsAskedError(f"{file.source}: {error.strerror}") from error
     if (found.st_size, found.st_mtime_ns) != (file.size, file.mtime_ns):
-        raise NotAsAskedError(f"{file.source}: changed while it was being sent; run again to send it as it is now")
+        raise _changed(file)
 
 
-async def _once(fw: Flywheel, file: SendFile) -> FileEntry | None:
+def _changed(file: SendFile) -> NotAsAskedError:
+    return NotAsAskedError(f"{file.source}: changed while it was being sent; run again to send it as it is now")
+
+
+async def _once(fw: Flywheel, file: SendFile, local: Local) -> FileEntry | None:
+    if file.size <= WHOLE:
+        return await _direct(fw.session, file, local.read())
     _unchanged(file)
-    if (await fw.config()).signed_urls:
+    if file.size >= DIRECT and (await fw.config()).signed_urls:
         ticket = await _ticket(fw.session, file)
         if ticket is not None:
             return await _signed(fw.session, file, ticket)
@@ -123,8 +178,8 @@ def _target(file: SendFile) -> tuple[str, ...]:
     return PLURALS[file.container_type], file.container_id, "files"
 
 
-async def _direct(session: ApiSession, file: SendFile) -> FileEntry | None:
-    """One multipart request of known length, metadata first."""
+async def _direct(session: ApiSession, file: SendFile, data: bytes | None = None) -> FileEntry | None:
+    """One multipart request of known length, metadata first; `data` are all the bytes of a small file."""
     boundary = secrets.token_hex(16)
     name = file.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
     mime = str(file.metadata.get("mimetype") or "application/octet-stream")
@@ -140,7 +195,7 @@ async def _direct(session: ApiSession, file: SendFile) -> FileEntry | None:
     }
     url = urls.build(session.key.base, _target(file))
     what = f"POST file {file.name!r}"
-    raw = await _put(session, "POST", url, what, file, (0, file.size), headers, around=(head, tail))
+    raw = await _put(session, "POST", url, what, file, (0, file.size), headers, around=(head, tail), data=data)
     return _entry(raw, file, what)
 
 
@@ -249,6 +304,7 @@ async def _put(
     headers: dict[str, str],
     *,
     around: tuple[bytes, bytes] = (b"", b""),
+    data: bytes | None = None,
     signed: bool = True,
     tags: list[str] | None = None,
 ) -> bytes:
@@ -259,7 +315,13 @@ async def _put(
 
     async def once() -> bytes:
         with anyio.CancelScope(deadline=anyio.current_time() + quiet) as scope:
-            body = _body(file, span, around, scope, quiet, whole)
+            body: bytes | AsyncIterator[bytes]
+            if data is not None:
+                body = around[0] + data + around[1]
+                whole.append(True)
+                scope.deadline = anyio.current_time() + 10 * quiet
+            else:
+                body = _body(file, span, around, scope, quiet, whole)
             async with session.open(method, url, what, data=body, headers=headers, signed=signed) as response:
                 if tags is not None and "ETag" in response.headers:
                     tags.append(response.headers["ETag"])

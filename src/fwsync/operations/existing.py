@@ -146,7 +146,7 @@ def _value(container: Container, name: str) -> Any:
     if name == "notes":
         return [note.get("text") for note in container.notes or ()]
     if name == "files":
-        return {file.name: (file.size, file.hash, file.file_id) for file in container.files or ()}
+        return {f.name: (f.size, f.hash, f.file_id, f.version) for f in container.files or ()}
     return getattr(container, name, None)
 
 

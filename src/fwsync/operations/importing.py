@@ -18,6 +18,7 @@ from fwsync.plan.importing import ImportOptions, Planner
 from fwsync.plan.wanted import Wanted
 from fwsync.run.creating import Creator
 from fwsync.run.doubles import find_doubles
+from fwsync.run.hashes import HashCache
 from fwsync.run.lock import hold
 from fwsync.run.rejects import default_path, write_rejects
 from fwsync.run.sending import Sender
@@ -102,7 +103,7 @@ async def carry_out(
         if dry:
             summary = await dry_run(context, job, plan)
         else:
-            summary = await _apply(context, plan, options, arguments, job)
+            summary = await work_on_project(context, plan, options.project_id, arguments, job)
         summary.warnings += planner.warnings()
     return summary
 
@@ -128,12 +129,21 @@ async def planner_for(
     )
 
 
-async def _apply(context: Context, plan: Plan, options: ImportOptions, arguments: dict[str, Any], job: str) -> Summary:
+async def work_on_project(
+    context: Context,
+    plan: Plan,
+    project_id: str,
+    arguments: dict[str, Any],
+    job: str,
+    hashes: HashCache | None = None,
+) -> Summary:
+    """Carry out a plan that creates and changes containers of a project and sends files to them."""
     run = await Run.begin(context, job, arguments)
     grace = context.settings.network.read_timeout
     creator = Creator(context.fw, context.journal, run.id, grace=grace)
     updater = Updater(context.fw, context.journal, run.id, grace=grace)
-    handlers = {**creator.handlers(), **updater.handlers(), **Sender(context.fw).handlers()}
+    sender = Sender(context.fw, context.journal, run.id, hashes)
+    handlers = {**creator.handlers(), **updater.handlers(), **sender.handlers()}
 
     async def work() -> None:
         try:
@@ -141,7 +151,7 @@ async def _apply(context: Context, plan: Plan, options: ImportOptions, arguments
         finally:
             run.summary.warnings += creator.warnings
         doubles = await creator.settle_doubles()
-        doubles += await find_doubles(context.fw, options.project_id, creator.made)
+        doubles += await find_doubles(context.fw, project_id, creator.made)
         for one in doubles:
             run.summary.planned = (run.summary.planned or 0) + 1
             run.took(one)

@@ -15,6 +15,7 @@ from fwsync.operations.planning import apply_plan
 from fwsync.operations.projects import near
 from fwsync.operations.transfers import download, upload
 from fwsync.operations.undoing import undo
+from fwsync.operations.uploading import upload_folder
 from fwsync.work import Summary
 
 TRIED_AGAIN = ("failed", "stopped", "skipped", "rejected")
@@ -56,6 +57,8 @@ async def retry(context: Context, run: str) -> Summary:
             raise UsageError(f"run {run}: read paths from standard input, which is gone; run its command again")
         case "mirror":
             return await mirror(again)
+        case "upload" if "folder" in arguments:
+            return await upload_folder(again, arguments["folder"], arguments["to"])
         case "upload":
             return await upload(again, arguments["sources"], arguments["to"])
         case "download":
@@ -71,6 +74,9 @@ def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Se
         # What a run did not name was at its default then, whatever the settings say now.
         held = {k: (v,) if k == "project" and isinstance(v, str) else v for k, v in arguments.items()}
         return replace(settings, mirror=msgspec.convert(held, MirrorSettings))
+    if command == "upload" and "options" in arguments:
+        given = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments["options"].items()}
+        return replace(settings, upload=replace(settings.upload, **given))
     return settings
 
 

@@ -35,12 +35,12 @@ async def upload(context: Context, sources: Sequence[str], to: str, *, dry: bool
         return await dry_run(context, "upload", plan)
     arguments = {"sources": [str(Path(source).expanduser().resolve()) for source in sources], "to": to}
     run = await Run.begin(context, "upload", arguments)
-    return await guarded(run, lambda: run.carry_out(plan, Sender(context.fw).handlers()))
+    return await guarded(run, lambda: run.carry_out(plan, Sender(context.fw, context.journal, run.id).handlers()))
 
 
 def _send_item(path: Path, source: str, node: Node, to: str) -> WorkItem:
     if path.is_dir():
-        raise InputFileError("is a folder; name files (whole folders are not uploaded yet)", path=source)
+        raise InputFileError("is a folder; a folder is uploaded by itself, to a project", path=source)
     try:
         held = path.stat()
         with path.open("rb"):

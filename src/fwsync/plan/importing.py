@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -38,7 +38,7 @@ class Held(msgspec.Struct, frozen=True):
     """One container of the site: its labels from the subject down, its ids, and the fields that are compared.
 
     `values` has `info.KEY` for each key of info, `tags` and `notes` as texts, and `files` as a dict of name to
-    (size, hash, file id).
+    (size, hash, file id, version).
     """
 
     labels: tuple[str, ...]
@@ -188,7 +188,7 @@ class Planner:
         there = found.values.get("files") or {} if found else {}
         for file in one.fields.get("files", ()):
             metadata = {k: file[k] for k in ("type", "modality", "classification", "info") if k in file}
-            size, digest, file_id = there.get(file["name"], (None, None, None))
+            size, digest, file_id, version = there.get(file["name"], (None, None, None, None))
             out.append(
                 WorkItem(
                     kind="upload.file",
@@ -205,6 +205,8 @@ class Planner:
                         held_size=size,
                         held_hash=digest,
                         held_id=file_id,
+                        held_version=version,
+                        listed=True,
                         on_conflict=self._options.on_conflict,
                     ),
                     parent=None if found else place.key,
@@ -247,6 +249,11 @@ class _Path:
         place = _Place((*above.labels, label), f"{LEVELS[depth]}:{tail}", above.key or None, f"{above.target}/{label}")
         self._places.append(place)
         return place
+
+
+def labels_of(key: str) -> tuple[str, ...]:
+    """The labels, from the subject down, in the key of a container."""
+    return tuple(map(unquote, key.partition(":")[2].split("/")))
 
 
 _SAFE = re.compile(r"[A-Za-z0-9_. ~-]+\Z")

@@ -5,6 +5,7 @@
               one row an item; `sent` is JSON, what a create sent; `at` when it was settled
     intents   site, parent, level, label, sent_at, run          a create that was sent and has no outcome yet
     begun     site, project, key, run       a container whose create may lack its tags and notes yet
+    sending   site, container, name, sent_at, run       a file whose body was sent and has no outcome yet
     written   path, digest                  files that fwsync wrote for people: known as unedited by their SHA-256
     files     root, path, file_id, version, hash, member, size, mtime_ns, state           `present`: what lies there;
               beside it `renaming`: what is about to take its place, until it is known whether it did
@@ -55,6 +56,8 @@ _STATEMENTS = (
         primary key (root, path)) without rowid""",
     """create table if not exists begun (site text, project text, key text, run text,
         primary key (site, project, key)) without rowid""",
+    """create table if not exists sending (site text, container text, name text, sent_at real, run text,
+        primary key (site, container, name)) without rowid""",
     "create table if not exists written (path text primary key, digest text) without rowid",
 )
 _SINCE_1 = tuple(
@@ -284,6 +287,21 @@ class Journal:
         """The keys of containers of a project that a run before began, and may not have finished."""
         query = "select key from begun where site = ? and project = ?"
         return await self.write(lambda c: frozenset(row[0] for row in c.execute(query, (site, project))))
+
+    async def begin_sending(self, site: str, container: str, name: str, run: str) -> None:
+        """Commit that a file is about to be sent to a container."""
+        row = (site, container, name, time.time(), run)
+        await self.write(lambda c: c.execute("insert or replace into sending values (?,?,?,?,?)", row))
+
+    def end_sending(self, site: str, container: str, name: str) -> None:
+        """Queue that what became of a file is known."""
+        where = (site, container, name)
+        self.post(lambda c: c.execute("delete from sending where site=? and container=? and name=?", where))
+
+    async def sending(self, site: str) -> dict[tuple[str, str], float]:
+        """When files were sent that have no outcome, by (container, name)."""
+        query = "select container, name, sent_at from sending where site = ?"
+        return await self.write(lambda c: {(row[0], row[1]): row[2] for row in c.execute(query, (site,))})
 
     # --- files for people -----------------------------------------------------------------------------------------
 

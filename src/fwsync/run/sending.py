@@ -1,26 +1,36 @@
-"""The handler that uploads one local file."""
+"""The handler that uploads one local file.
+
+A site may store a body after the sender was killed. So an intent is committed before a body is sent; a later run that
+finds one waits until the grace time has passed for the file to turn up, before it sends a second version of it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+import anyio
 import msgspec
 
 from fwsync.client import upload
 from fwsync.client.api import Flywheel
-from fwsync.model import PLURALS
+from fwsync.errors import FwsyncError, IntegrityError, UnreachableError
+from fwsync.model import PLURALS, FileEntry
+from fwsync.run.hashes import HashCache, Stamp
+from fwsync.run.journal import Journal
 from fwsync.run.pool import Handler
 from fwsync.run.tree import disk_errors
 from fwsync.work import Outcome, SendFile, State, WorkItem
 
 
 class Sender:
-    """Uploads to one site."""
+    """Uploads to one site, for one run."""
 
-    def __init__(self, fw: Flywheel) -> None:
-        self._fw = fw
+    def __init__(self, fw: Flywheel, journal: Journal, run: str, hashes: HashCache | None = None) -> None:
+        self._fw, self._journal, self._run, self._hashes = fw, journal, run, hashes
+        self._loading = anyio.Lock()
+        self._old: dict[tuple[str, str], float] | None = None
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers by item kind."""
@@ -35,21 +45,113 @@ class Sender:
         if not file.container_id:
             file = msgspec.structs.replace(file, container_id=parent or "")
         with disk_errors(file.source):
-            digest = await upload.hash_of(Path(file.source))
-        if file.held_hash is not None:
-            if file.held_hash == digest:
-                return [item.outcome("unchanged", ref=file.held_id, attempts=0)]
-            if file.on_conflict != "update":
-                state: State = "skipped" if file.on_conflict == "skip" else "failed"
-                return [item.outcome(state, ref=file.held_id, reason="exists with other bytes", attempts=0)]
-        before = await upload.find_entry(self._fw, file)
-        if before is not None and before.size == file.size and before.hash == digest:
-            return [item.outcome("unchanged", ref=before.file_id)]
-        entry, attempts = await upload.send(self._fw, file, digest, before)
-        seconds = time.monotonic() - began
-        request = f"POST /{PLURALS[file.container_type]}/{{id}}/files"
-        return [
-            item.outcome(
-                "done", ref=entry.file_id, attempts=attempts, seconds=seconds, moved=file.size, request=request
-            )
-        ]
+            stamp = Stamp.of(file.source)
+            local = upload.Local(file)
+            settled = await self._compare(item, file, local)
+            if settled is None:
+                settled = await self._transfer(item, file, local, began)
+        if file.digest is None:
+            self._remember(stamp, local)
+        return [settled]
+
+    def _remember(self, stamp: Stamp, local: upload.Local) -> None:
+        """Keep the hash of a file that was in this state before it was read, and still is: then these are its bytes."""
+        if self._hashes is not None and local.known is not None:
+            with contextlib.suppress(OSError):
+                if stamp == Stamp.of(stamp.path):
+                    self._hashes.put(stamp, local.known)
+
+    async def _compare(self, item: WorkItem, file: SendFile, local: upload.Local) -> Outcome | None:
+        """The outcome of a file that needs no sending by what the container held while planning."""
+        if file.held_hash is None:
+            return None
+        if file.held_size in (None, file.size) and file.held_hash == await local.hash():
+            return item.outcome("unchanged", ref=file.held_id, attempts=0)
+        if file.on_conflict == "update":
+            return None
+        state: State = "skipped" if file.on_conflict == "skip" else "failed"
+        return item.outcome(state, ref=file.held_id, reason="exists with other bytes", attempts=0)
+
+    async def _transfer(self, item: WorkItem, file: SendFile, local: upload.Local, began: float) -> Outcome:
+        before = await self._before(file)
+        if before is not None and before.size == file.size and before.hash == await local.hash():
+            return item.outcome("unchanged", ref=before.file_id)
+        site, key = self._fw.site, (file.container_id, file.name)
+        entry, attempts = None, 0
+        if (sent_at := await self._sent_before(key)) is not None:
+            grace = self._fw.session.settings.read_timeout
+            left = min(max(sent_at + grace - time.time(), 0.0), grace)
+            entry = await upload.turns_up(self._fw, file, await local.hash(), before, left)
+        if entry is None:
+            await self._journal.begin_sending(site, *key, self._run)
+            try:
+                entry, attempts = await self._send(file, local, before)
+            except UnreachableError:
+                raise  # it may have arrived
+            except FwsyncError:
+                self._journal.end_sending(site, *key)
+                raise
+        self._journal.end_sending(site, *key)
+        return item.outcome(
+            "done",
+            ref=entry.file_id,
+            attempts=attempts,
+            seconds=time.monotonic() - began,
+            moved=file.size if attempts else 0,
+            request=f"POST /{PLURALS[file.container_type]}/{{id}}/files",
+        )
+
+    async def _before(self, file: SendFile) -> FileEntry | None:
+        """What the container holds under this name: as the plan's listing told it, else asked for."""
+        if not file.listed or (file.held_size is not None and file.held_version is None):
+            return await upload.find_entry(self._fw, file)
+        if file.held_id is None and file.held_size is None:
+            return None
+        return FileEntry(
+            name=file.name,
+            size=file.held_size,
+            hash=file.held_hash,
+            file_id=file.held_id,
+            version=file.held_version,
+        )
+
+    async def _sent_before(self, key: tuple[str, str]) -> float | None:
+        """When a run that was killed sent this file, if one did."""
+        async with self._loading:  # once, before any intent of our own
+            if self._old is None:
+                self._old = await self._journal.sending(self._fw.site)
+        return self._old.pop(key, None)
+
+    async def _send(self, file: SendFile, local: upload.Local, before: FileEntry | None) -> tuple[FileEntry, int]:
+        """Send it and compare hashes. A large file is hashed while it is being sent, so that neither waits."""
+        if file.size < upload.IN_THREAD:
+            await local.hash()
+            entry, attempts = await upload.send(self._fw, file, local, before)
+        else:
+            entry, attempts = await self._send_and_hash(file, local, before)
+        if entry.hash is not None and entry.hash != await local.hash():
+            raise IntegrityError(f"{file.name}: the site stored other bytes than {file.source} has; send it again")
+        return entry, attempts
+
+    async def _send_and_hash(
+        self, file: SendFile, local: upload.Local, before: FileEntry | None
+    ) -> tuple[FileEntry, int]:
+        sent: list[tuple[FileEntry, int]] = []
+        failed: list[BaseException] = []
+
+        async def hashed() -> None:
+            try:
+                await local.hash()
+            except OSError as error:  # told when the hash is asked for again
+                failed.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(hashed)
+            try:
+                sent.append(await upload.send(self._fw, file, local, before))
+            except Exception as error:
+                failed.insert(0, error)
+                group.cancel_scope.cancel()
+        if failed:
+            raise failed[0]
+        return sent[0]

@@ -40,6 +40,10 @@ def parser(prog: str = "fwsync sandbox") -> argparse.ArgumentParser:
     made.add_argument(
         "--jobs", default="manual", metavar="HOW", help="run jobs: instant, SECONDS, or manual (default: %(default)s)"
     )
+    made.add_argument(
+        "--part-threshold", type=int, default=SandboxOptions.part_threshold, metavar="BYTES",
+        help="signed uploads larger than this get several links (default: %(default)s)",
+    )  # fmt: skip
     known = ", ".join(CAPABILITIES)
     made.add_argument("--without", default="", metavar="NAMES", help=f"capabilities to switch off, of: {known}")
     return made
@@ -72,6 +76,7 @@ def options_from(argv: Sequence[str], *, prog: str = "fwsync sandbox") -> Sandbo
         page_limit=given.page_limit,
         jobs=given.jobs,
         read_only_key=reader,
+        part_threshold=given.part_threshold,
     )
 
 

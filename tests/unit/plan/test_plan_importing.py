@@ -206,7 +206,7 @@ def test_a_plan_that_still_holds_is_carried_out() -> None:
 
 
 def test_files_of_what_exists_tell_what_is_held() -> None:
-    site = [Held(("s1",), "id-s1", "p", {"files": {"a": (5, "v0-sha384-x", "f1")}})]
+    site = [Held(("s1",), "id-s1", "p", {"files": {"a": (5, "v0-sha384-x", "f1", 1)}})]
     _, held, new = plan([want(0, "s1", files=[file("a"), file("b")])], site, on_conflict="error")
     assert isinstance(held, WorkItem)
     assert isinstance(new, WorkItem)

@@ -2,30 +2,61 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from fwsync.cli.options import Common, common
+from fwsync.errors import UsageError
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1, required=True, metavar="FILES... | DIR")
 @click.option(
-    "--to", required=True, metavar="PATH", help="The container: group/project[/subject[/session[/acquisition]]]."
+    "--to", required=True, metavar="PATH", help="The container, group/project[/subject[/...]]; for DIR the project."
+)
+@click.option("--layout", metavar="TEMPLATE", help="DIR: what its paths say (default: subject/session/acquisition).")
+@click.option("--include", multiple=True, metavar="GLOB", help="DIR: take just these files; repeatable.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="DIR: leave these files and folders out; repeatable.")
+@click.option("--hidden", is_flag=True, default=None, help="DIR: take hidden files and folders too.")
+@click.option(
+    "--sidecar",
+    type=click.Choice(["json", "none"]),
+    help="DIR: NAME.json beside NAME tells of it (json, the default), or is a file like any other (none).",
+)
+@click.option("--keep-times", is_flag=True, default=None, help="DIR: keep modification times in the files' info.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["skip", "update", "error"]),
+    help="DIR: what to do with files that exist with other bytes (default: update, a new version).",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be sent; change nothing.")
 @common
-def upload(common: Common, files: tuple[str, ...], to: str, dry_run: bool) -> int:
-    """Attach local files to a container. A file that is there with the same bytes is left alone.
+def upload(common: Common, files: tuple[str, ...], to: str, dry_run: bool, **flags: Any) -> int:
+    """Attach local files to a container, or put a folder onto a project: its subfolders become subjects, sessions and
+    acquisitions, created where they are missing. A file that is there with the same bytes is left alone.
 
     \b
     Examples:
       fwsync upload report.csv --to lab/study
       fwsync upload scan.nii.gz --to 'lab/study/sub-01/ses-1/<id:5dc091c169d4f3002d16f32f>'
+      fwsync upload scans --to lab/study --dry-run
+      fwsync upload bids --to lab/study --layout 'sub-{subject}/ses-{session}/{acquisition}/{file.name}'
     """
     from fwsync.cli.start import run_summary
     from fwsync.operations.transfers import upload as operate
+    from fwsync.operations.uploading import upload_folder
 
-    return run_summary(common, common.settings(), lambda context: operate(context, files, to, dry=dry_run))
+    settings = common.settings(**{f"upload__{name}": value for name, value in flags.items()})
+    folders = [name for name in files if Path(name).expanduser().is_dir()]
+    if folders and len(files) > 1:
+        raise UsageError(f"{folders[0]}: is a folder; upload it by a command of its own")
+    if folders:
+        return run_summary(common, settings, lambda context: upload_folder(context, files[0], to, dry=dry_run))
+    if given := [name for name, value in flags.items() if value not in (None, ())]:
+        raise UsageError(f"--{given[0].replace('_', '-')}: is for uploading a folder, and {files[0]} is none")
+    return run_summary(common, settings, lambda context: operate(context, files, to, dry=dry_run))
 
 
 @click.command()
