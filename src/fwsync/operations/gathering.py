@@ -8,7 +8,8 @@ the files that are on them. Only looking into a zip, or up the older versions of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -99,8 +100,8 @@ class Gatherer:
         # A gear's outputs alone seldom need acquisitions: where no run was on one, nothing is asked about them.
         deep = self._selection.of_containers or "acquisition" in tree.required
         deep = deep or any(a.parents and a.parents.acquisition for a in analyses) or bool(self._selection.tags)
-        for level in ("subject", "session", *(("acquisition",) if deep else ())):
-            await self._level(project, level, tree)
+        levels = ("subject", "session", *(("acquisition",) if deep else ()))
+        await _at_once(*(partial(self._level, project, level, tree) for level in levels))
         return tree
 
     async def _level(self, project: Project, level: str, tree: Tree) -> None:
@@ -128,19 +129,7 @@ class Gatherer:
     # --- files of containers ------------------------------------------------------------------------------------------
 
     async def _files(self, project: Project, tree: Tree) -> None:
-        conditions = q.narrowed(self._selection, "file")
-        try:
-            listing = await self._fw.files.of_project(
-                project.id, conditions, q.fewer_files(self._selection), info=self._info
-            )
-        except RemoteError as error:
-            if conditions and error.status in (400, 422):
-                raise UsageError(f"--where {conditions!r} on files: {error.reason}") from error
-            raise
-        if listing is None:
-            if conditions:
-                raise UsageError("--where file.*: this site has no listing of files; use --type, --min-size and so on")
-            listing = self._embedded(project)
+        listing = await self._listing(project.id) or self._embedded(project)
         async for entry in listing:
             self.scope.met("file", 1)
             parents = entry.parents or Parents()
@@ -206,6 +195,7 @@ class Gatherer:
             self._sessions += len(sessions)
             analyses = chosen.analyses
             self.runs += len(analyses)
+        allowed = await self._allowed(tree.project.id) if analyses else None
         for analysis in analyses:
             ids = tree.full(_ids_of(analysis))
             about = analysis.gear_info
@@ -215,11 +205,36 @@ class Gatherer:
                 self._sidecars.keep(analysis, "analysis")
             if selection.side != "inputs":
                 for entry in output_files(analysis):
-                    await self._offer(tree, entry, ids, ("analysis", analysis.id), analysis=above)
+                    if allowed is None or entry.file_id in allowed:
+                        await self._offer(tree, entry, ids, ("analysis", analysis.id), analysis=above)
             if selection.side != "outputs":
                 for entry in analysis.inputs or ():
                     ref = entry.parent_ref or Reference(type="analysis", id=analysis.id)
-                    await self._offer(tree, entry, ids, (ref.type, ref.id), analysis=above, is_input=True)
+                    if allowed is None or entry.file_id in allowed:
+                        await self._offer(tree, entry, ids, (ref.type, ref.id), analysis=above, is_input=True)
+
+    async def _allowed(self, project_id: str) -> frozenset[str] | None:
+        """The ids of all files in a project for which the conditions on files hold; None where there are none: what
+        comes with analyses can't be narrowed by a listing."""
+        if not self._selection.conditions("file"):
+            return None
+        found = frozenset([entry.file_id or "" async for entry in await self._listing(project_id) or _none()])
+        self.scope.met("file", len(found))
+        return found
+
+    async def _listing(self, project_id: str) -> AsyncIterator[FileEntry] | None:
+        """The listing of a project's files. UsageError where the site can't judge the conditions on them."""
+        conditions = q.narrowed(self._selection, "file")
+        fewer = "" if self._selection.of_analyses else q.fewer_files(self._selection)
+        try:
+            listing = await self._fw.files.of_project(project_id, conditions, fewer, info=self._info)
+        except RemoteError as error:
+            if conditions and error.status in (400, 422):
+                raise UsageError(f"--where {conditions!r} on files: {error.reason}") from error
+            raise
+        if listing is None and conditions:
+            raise UsageError("--where file.*: this site has no listing of files; use --type, --min-size and so on")
+        return listing
 
     # --- to the shelf -------------------------------------------------------------------------------------------------
 
@@ -293,13 +308,34 @@ class Gatherer:
                         raise
                     self._trouble(f"zip:{one.ident}", "zip", one.where, error.line)
 
-        async with anyio.create_task_group() as group:
-            for at, one in enumerate(candidates):
-                group.start_soon(one_of, at, one)
+        await _at_once(*(partial(one_of, at, one) for at, one in enumerate(candidates)))
         return out
 
     def _trouble(self, key: str, kind: str, target: str, reason: str) -> None:
         self.troubles.append(Outcome(key=key, kind=kind, state="failed", target=target, reason=reason))
+
+
+async def _none() -> AsyncIterator[FileEntry]:
+    return
+    yield  # a generator all the same
+
+
+async def _at_once(*works: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do all of it at once. The first error that is ours is raised as itself, not in a group."""
+    try:
+        async with anyio.create_task_group() as group:
+            for work in works:
+                group.start_soon(work)
+    except BaseExceptionGroup as several:
+        if (ours := _first_of_ours(several)) is not None:
+            raise ours from ours.__cause__
+        raise
+
+
+def _first_of_ours(error: BaseException) -> FwsyncError | None:
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for one in error.exceptions if (found := _first_of_ours(one)) is not None), None)
+    return error if isinstance(error, FwsyncError) else None
 
 
 def _above(level: str, container: Container) -> Above:

@@ -43,27 +43,31 @@ async def retry(context: Context, run: str) -> Summary:
         reporter=context.reporter,
         only=only,
     )
-    arguments = record.arguments
-    match record.command:
-        case "import" if arguments["source"] == "-":
-            raise UsageError(f"run {run}: read standard input, which is gone; import the file by its name")
+    return await _carried_out(again, run, record.command, record.arguments)
+
+
+async def _carried_out(context: Context, run: str, command: str, arguments: dict[str, Any]) -> Summary:
+    """The command of a run, with its arguments, in this context."""
+    if "-" in (arguments.get("source"), arguments.get("from_file")):
+        raise UsageError(
+            f"run {run}: read standard input, which is gone; give that in a file, and run its command again"
+        )
+    match command:
         case "import":
-            return await import_csv(again, arguments["source"], limit=arguments.get("limit"))
+            return await import_csv(context, arguments["source"], limit=arguments.get("limit"))
         case "apply":
-            return await apply_plan(again, arguments["plan"])
+            return await apply_plan(context, arguments["plan"])
         case "undo":
-            return await undo(again, arguments["run"], confirm=lambda *_: True)
-        case "mirror" if arguments.get("from_file") == "-":
-            raise UsageError(f"run {run}: read paths from standard input, which is gone; run its command again")
+            return await undo(context, arguments["run"], confirm=lambda *_: True)
         case "mirror":
-            return await mirror(again)
+            return await mirror(context)
         case "upload" if "folder" in arguments:
-            return await upload_folder(again, arguments["folder"], arguments["to"])
+            return await upload_folder(context, arguments["folder"], arguments["to"])
         case "upload":
-            return await upload(again, arguments["sources"], arguments["to"])
+            return await upload(context, arguments["sources"], arguments["to"])
         case "download":
-            return await download(again, arguments["sources"], arguments["to"])
-    raise UsageError(f"run {run}: {record.command} can't be run again")
+            return await download(context, arguments["sources"], arguments["to"])
+    raise UsageError(f"run {run}: {command} can't be run again")
 
 
 def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Settings:

@@ -15,6 +15,7 @@ from fwsync.client.key import ApiKey
 from fwsync.client.remotezip import Unpacker
 from fwsync.errors import AuthError, UsageError
 from fwsync.sandbox.query import filters
+from fwsync.selection import Selection, parse_where
 
 
 @pytest.mark.parametrize(
@@ -200,3 +201,17 @@ def test_secrets_are_scrubbed_from_any_text() -> None:
     for secret in ("abc123", "tok3n", "abcdefghijklmnop", "hunter2"):
         assert secret not in clean
     assert "a=1" in clean
+
+
+def test_a_selection_narrows_listings_by_what_the_site_can_judge() -> None:
+    where = parse_where("session.age>=20y,subject.label=a\\,b,session.tags=x")
+    wished = Selection(where=where, types=("nifti",), modalities=("M*",))
+    assert q.narrowed(wished, "session") == "age>=631152000,tags=x"
+    assert q.narrowed(wished, "subject") == "label=a\\,b"
+    assert q.narrowed(wished, "acquisition") == ""
+    assert q.fewer_files(wished) == "type=nifti"
+    assert (
+        q.fewer_files(Selection(types=("tabular data",), modalities=("1,2",))) == 'type=tabular data,modality="1\\,2"'
+    )
+    assert q.fewer_files(Selection(types=("nifti", "dicom"), modalities=('a"b',))) == ""
+    assert q.fewer_files(Selection(types=("nifti",), versions="all")) == ""
