@@ -1,6 +1,6 @@
 """`fwsync import` beside the tutorial's loop on the official SDK: the same sandbox, in turn, in one run.
 
-usage: imports.py [--pairs 3] [--latency 0,10,50] [--rows 3000,1000,500]        (rows for each latency)
+usage: imports.py [--pairs 3] [--latency 0,10,50] [--rows 3000,1000,500] [--threads 1,16]     (rows for each latency)
 
 Whole processes are timed, start-up included; every import goes into a project of its own. Ratios are SDK time / fwsync
 time, pair by pair. `floor` is requests x latency / requests in flight: how much longer fwsync took than that, without
@@ -18,11 +18,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests" / "e2e"))
 
-from site_ import Person, add_project, counts, sandbox, write_rows  # noqa: E402
+from site_ import Person, add_project, sandbox, write_rows  # noqa: E402
 
 IN_FLIGHT = 64
 WAYS = {"upsert": (), "three creates": ("--without", "upsert-hierarchy")}
@@ -36,6 +37,12 @@ def timed(command: list[str], person: Person) -> tuple[float, str]:
     if done.returncode:
         sys.exit(f"{command[:4]} failed: {done.stdout[-300:]} {done.stderr[-600:]}")
     return seconds, done.stdout
+
+
+def made(fw: Any, path: str) -> tuple[int, ...]:
+    """How many subjects, sessions and acquisitions a project has, counted by the SDK."""
+    inside = f"parents.project={fw.lookup(path).id}"
+    return tuple(sum(1 for _ in finder.iter_find(inside)) for finder in (fw.subjects, fw.sessions, fw.acquisitions))
 
 
 def compare(rows: int, pairs: int, latency: int, threads: int, way: str) -> str:
@@ -68,7 +75,7 @@ def compare(rows: int, pairs: int, latency: int, threads: int, way: str) -> str:
                 peer = [sys.executable, str(HERE / "sdk_import.py"), "rows.csv", f"lab/p{2 * number + 1}", str(threads)]
                 theirs.append(timed(peer, person)[0])
         with sandbox("--data", data) as site:
-            found = {counts(site.sdk().lookup(f"lab/p{number}")) for number in (0, 1)}
+            found = {made(site.sdk(), f"lab/p{number}") for number in (0, 1)}
             assert found == {(rows, rows, rows)}, f"the two made different containers: {found}"
     ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
     floor = f"{statistics.median(floors):.2f}" if latency else "-"
@@ -85,6 +92,7 @@ def main() -> None:
     given.add_argument("--pairs", type=int, default=3)
     given.add_argument("--latency", default="0,10,50")
     given.add_argument("--rows", default="3000,1000,500")
+    given.add_argument("--threads", default="1,16")
     flags = given.parse_args()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {flags.pairs} pairs\n")
     print(
@@ -92,8 +100,8 @@ def main() -> None:
     )
     for latency, rows in zip(flags.latency.split(","), flags.rows.split(","), strict=True):
         for way in WAYS:
-            for threads in (1, 16):
-                print(compare(int(rows), flags.pairs, int(latency), threads, way), flush=True)
+            for threads in flags.threads.split(","):
+                print(compare(int(rows), flags.pairs, int(latency), int(threads), way), flush=True)
 
 
 if __name__ == "__main__":

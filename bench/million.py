@@ -57,9 +57,9 @@ async def measure(load: Load, folder: Path, size: int) -> None:
         path = f"/api/projects/{project}/acquisitions?limit={limit}&after_id="
         for place, at in (("first", 0), ("middle", size // 2), ("last", size - 10 * limit - 1)):
             pages = ids[at : at + 10 * limit : limit]
-            jobs = [lambda where=path + after: load.call("GET", where) for after in pages]
+            jobs = [lambda url=path + after: load.call("GET", url) for after in pages]
             await load.measured(f"GET acquisitions, {limit} a page, {place} ten of {size:,}", jobs, 1e3)
-        jobs = [lambda where=path + ids[-1]: load.call("GET", where)] * 20
+        jobs = [lambda url=path + ids[-1]: load.call("GET", url)] * 20
         await load.measured(f"GET acquisitions, {limit} a page, the empty page at the end", jobs, 1e3)
     last = size // EACH - 1
     asked = {

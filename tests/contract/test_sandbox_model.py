@@ -226,13 +226,8 @@ def test_queries(filled: Filled, tree: Any) -> None:
 def test_views(filled: Filled, fields: list[str], drop: bool, tests: list[Test]) -> None:
     """Columns of subjects: what is missing is null, or its row is dropped."""
     names = [f"subject.{field}" for field in fields]
-    view = filled.fw.View(
-        columns=names,
-        include_ids=False,
-        include_labels=False,
-        sort=False,
-        missing_data_strategy="drop-row" if drop else None,
-    )
+    view = filled.fw.View(columns=names, include_ids=False, include_labels=False, sort=False)
+    view.missing_data_strategy = "drop-row" if drop else None
     kept = [one for one in filled.documents if all(test.holds({"subject": one}) for test in tests)]
     rows = []
     for one in ordered_by(kept, []):

@@ -27,8 +27,6 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\
 _ITEMS = re.compile(r'[|;,](?=(?:[^"]*"[^"]*")*[^"]*\Z)')
 """Between the items of a list, outside of quotes."""
 
-_MISSING = object()
-
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -133,21 +131,25 @@ def holds(clause: Clause, document: dict[str, Any]) -> bool:
 
 
 def _reach(value: Any, path: list[str]) -> Iterator[Any]:
-    """Every value that a dotted path leads to; lists are entered at any depth, and at the end given by element."""
+    """Every value that a dotted path leads to; lists are entered at any depth, and at the end given by element.
+
+    A field that is not there counts as null, in each element of a list too; an empty list is itself and no null.
+    """
     if isinstance(value, list):
+        if not value and not path:
+            yield value
         for item in value:
-            yield from _reach(item, path)
+            if isinstance(item, (dict, list)) or not path:
+                yield from _reach(item, path)
     elif not path:
         yield value
-    elif isinstance(value, dict):
-        inner = value.get(path[0], _MISSING)
-        if inner is not _MISSING:
-            yield from _reach(inner, path[1:])
+    else:
+        yield from _reach(value.get(path[0]) if isinstance(value, dict) else None, path[1:])
 
 
 def _equal(values: list[Any], wanted: Any) -> bool:
     if wanted is None:
-        return not values or any(value is None for value in values)
+        return any(value is None for value in values)
     return any(_same(value, wanted) for value in values)
 
 

@@ -157,13 +157,15 @@ def sort_documents(documents: list[dict[str, Any]], orders: list[tuple[str, int]
 
 
 def sort_key(document: dict[str, Any], name: str) -> tuple[int, Any]:
-    """A key under which values of unlike kinds can be compared: nothing, numbers, texts, the rest."""
+    """A key under which values of unlike kinds can be compared: nothing, numbers, texts, objects, truth values."""
     value: Any = document
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     if value is None:
         return (0, 0)
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, bool):
+        return (4, value)
+    if isinstance(value, (int, float)):
         return (1, value)
     return (2, value) if isinstance(value, str) else (3, str(value))
 
