@@ -4,7 +4,7 @@ usage: imports.py [--pairs 3] [--latency 0,10,50] [--rows 3000,1000,500] [--thre
 
 Whole processes are timed, start-up included; every import goes into a project of its own. Ratios are SDK time / fwsync
 time, pair by pair. `floor` is requests x latency / requests in flight: how much longer fwsync took than that, without
-its start-up, as its own summary tells.
+its start-up, as its own summary tells. `--threads 0` runs fwsync alone, for more rows than anyone waits for the loop.
 """
 
 from __future__ import annotations
@@ -72,13 +72,17 @@ def compare(rows: int, pairs: int, latency: int, threads: int, way: str) -> str:
                 told = json.loads(out.splitlines()[-1])
                 ours.append(seconds)
                 floors.append(told["seconds"] / (told["requests"] * latency / 1000 / IN_FLIGHT) if latency else 0.0)
+                if not threads:
+                    continue
                 peer = [sys.executable, str(HERE / "sdk_import.py"), "rows.csv", f"lab/p{2 * number + 1}", str(threads)]
                 theirs.append(timed(peer, person)[0])
         with sandbox("--data", data) as site:
-            found = {made(site.sdk(), f"lab/p{number}") for number in (0, 1)}
+            found = {made(site.sdk(), f"lab/p{number}") for number in ((0, 1) if threads else (0,))}
             assert found == {(rows, rows, rows)}, f"the two made different containers: {found}"
-    ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
     floor = f"{statistics.median(floors):.2f}" if latency else "-"
+    if not threads:
+        return f"| {rows:,} rows, {way} | {latency} ms | - | {statistics.median(ours):.2f} s | - | - | {floor} |"
+    ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
     return (
         f"| {rows:,} rows, {way} | {latency} ms | {threads} | {statistics.median(ours):.2f} s |"
         f" {statistics.median(theirs):.1f} s | {statistics.median(ratios):.1f}"
