@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from fwsync.client.api import Flywheel
-from fwsync.client.upload import hash_of, send
+from fwsync.client.upload import Local, send
 from fwsync.plan.mirroring import Indexed, fetch_of, item_of, plan_mirror
 from fwsync.plan.mirroring import WantedFile as Wanted
 from fwsync.run.fetching import Fetcher
@@ -39,7 +39,7 @@ async def two_versions(tmp_path: Path) -> AsyncIterator[tuple[Flywheel, Journal,
                 container_type="project", container_id=project, name="data.bin", source=str(source),
                 size=held.st_size, mtime_ns=held.st_mtime_ns,
             )  # fmt: skip
-            entry, _ = await send(fw, file, await hash_of(source), None)
+            entry, _ = await send(fw, file, Local(file), None)
             versions.append(msgspec.structs.replace(fetch_of("project", project, entry), path="data.bin"))
         tree = Tree(tmp_path / "tree")
         await tree.prepare()

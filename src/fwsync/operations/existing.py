@@ -42,7 +42,8 @@ async def read_existing(fw: Flywheel, project_id: str, spool: Spool) -> None:
     reader = _Reader(fw, project, spool)
     # Unknown where a site does not count: then a short table is taken for the smaller work.
     pages = 3 * -(-first.total // fw.session.settings.page_size) if first.total is not None else 3 * IN_ONE_FILTER
-    if wanted > FEW and pages <= 1 + 3 * -(-wanted // IN_ONE_FILTER):
+    named = 1 + 2 * wanted if wanted <= FEW else 1 + 3 * -(-wanted // IN_ONE_FILTER)
+    if pages <= named:
         await reader.everything()
     else:
         await reader.named(pages)
