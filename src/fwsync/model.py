@@ -165,6 +165,18 @@ class Acquisition(Container, frozen=True, kw_only=True):
     analyses: list[Analysis] | None = None
 
 
+def parent_of(container: Container) -> str:
+    """The id of what a session or an acquisition is in, which sites tell in several ways; empty where none does."""
+    parents = container.parents
+    above: Any = None
+    if isinstance(container, Session):
+        above = (parents.subject if parents else None) or container.subject
+        above = above.get("_id") if isinstance(above, dict) else above
+    elif isinstance(container, Acquisition):
+        above = container.session or (parents.session if parents else None)
+    return above if isinstance(above, str) else ""
+
+
 class GearDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The manifest part of a gear that fwsync reads."""
 

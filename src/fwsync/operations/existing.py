@@ -11,7 +11,7 @@ from fwsync.client import query as q
 from fwsync.client.api import Flywheel
 from fwsync.client.nouns import Noun
 from fwsync.errors import RemoteError
-from fwsync.model import Acquisition, Container, Reference, Session, Subject
+from fwsync.model import Container, Reference, parent_of
 from fwsync.run.spool import Spool
 
 FEW = 3
@@ -113,31 +113,12 @@ class _Reader:
 
 
 def _held(depth: int, container: Container, project_id: str, parent: str, names: Iterable[str]) -> Iterator[Held]:
-    above = project_id if depth == 0 else _parent(container) or parent
+    above = project_id if depth == 0 else parent_of(container) or parent
     values = {name: value for name in names if (value := _value(container, name)) is not None}
     # `code` is the older name of a subject's label: a site may know it by either.
     labels = {container.label, getattr(container, "code", None)} - {None, ""}
     for label in labels:
         yield depth, container.id, above, str(label), container.created or "", values
-
-
-def _parent(container: Container) -> str | None:
-    parents = container.parents
-    match container:
-        case Session():
-            return (parents.subject if parents else None) or _subject_of(container.subject)
-        case Acquisition():
-            return container.session or (parents.session if parents else None)
-        case Subject():
-            return container.project
-    return None
-
-
-def _subject_of(embedded: object) -> str | None:
-    if isinstance(embedded, dict):
-        ident = embedded.get("_id")
-        return ident if isinstance(ident, str) else None
-    return embedded if isinstance(embedded, str) else None
 
 
 def _value(container: Container, name: str) -> Any:

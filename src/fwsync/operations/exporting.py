@@ -18,7 +18,7 @@ from fwsync.client.api import Flywheel
 from fwsync.client.nouns import Noun
 from fwsync.errors import TargetError, UsageError
 from fwsync.events import Reporter, SilentReporter
-from fwsync.model import Acquisition, Container, Reference, Session
+from fwsync.model import Reference, parent_of
 from fwsync.operations.projects import find_project, project_path
 from fwsync.plan.exporting import Column, Losses, Survey, cells_of, header_line, kept, label_of, row_lines
 from fwsync.plan.importing import Held
@@ -99,7 +99,7 @@ class _Reader:
         async for container in noun.iter(parent=self._project, files=False, info=True):
             if container.info_exists and not container.info:
                 container = await noun.get(container.id)  # a site whose listings leave info out
-            above = self._project.id if depth == 0 else _parent(container)
+            above = self._project.id if depth == 0 else parent_of(container)
             cells = cells_of(depth, container, self._today)
             batch.append((depth, container.id, above, label_of(container), container.created or "", cells))
             if len(batch) >= BATCH:
@@ -108,18 +108,6 @@ class _Reader:
                 batch = []
         self._spool.add_held(batch)
         self._taken[depth] += len(batch)
-
-
-def _parent(container: Container) -> str:
-    """The id of what a session or an acquisition is in: sites tell it in different ways."""
-    parents = container.parents
-    above = None
-    if isinstance(container, Session):
-        above = (parents.subject if parents else None) or container.subject
-        above = above.get("_id") if isinstance(above, dict) else above
-    elif isinstance(container, Acquisition):
-        above = container.session or (parents.session if parents else None)
-    return above if isinstance(above, str) else ""
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

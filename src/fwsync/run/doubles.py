@@ -14,7 +14,7 @@ import msgspec
 
 from fwsync.client import query as q
 from fwsync.client.api import Flywheel
-from fwsync.model import Acquisition, Container, Reference, Session
+from fwsync.model import Reference, parent_of
 from fwsync.work import Outcome
 
 FEW = 20
@@ -47,7 +47,7 @@ async def _of_level(fw: Flywheel, project_id: str, level: str, made: Mapping[str
 
     async def take(parent: Reference, filters: str = "") -> None:
         async for container in fw.noun(level).iter(parent=parent, filters=filters, files=False):
-            key = (_parent(container), container.label or "")
+            key = (parent_of(container), container.label or "")
             if key in keys:
                 found[key].append(container.id)
 
@@ -72,14 +72,3 @@ def double_outcome(level: str, label: str, idents: Sequence[str]) -> Outcome:
         reason=f"is there more than once: {' and '.join(idents)}; another run or person made one at the same time",
         ref=idents[0],
     )
-
-
-def _parent(container: Container) -> str:
-    parents = container.parents
-    if isinstance(container, Session):
-        subject = container.subject
-        embedded = subject.get("_id") if isinstance(subject, dict) else subject
-        return (parents.subject if parents else None) or str(embedded or "")
-    if isinstance(container, Acquisition):
-        return container.session or (parents.session if parents else None) or ""
-    return ""
