@@ -19,6 +19,7 @@ import aiohttp
 import msgspec
 
 from fwsync.client import urls
+from fwsync.client.retry import AdaptiveLimiter
 from fwsync.client.session import ApiSession, decode
 from fwsync.client.transfer import Fetched, Meter, Sink, again, persist, pour, refuse_strange
 from fwsync.errors import IntegrityError, ProtocolError, RemoteError, UnreachableError
@@ -64,7 +65,9 @@ async def members(session: ApiSession, file: FetchFile) -> list[ZipMember]:
     return [member for member in found.members if not member.is_folder]
 
 
-async def fetch_member(session: ApiSession, file: FetchFile, sink: Sink) -> Fetched:
+async def fetch_member(
+    session: ApiSession, file: FetchFile, sink: Sink, limiter: AdaptiveLimiter | None = None
+) -> Fetched:
     """One member into `sink`; every try starts from zero. IntegrityError when size or CRC never agree."""
     ranged = file.member_offset is not None and file.member_packed is not None and file.member_method in (0, 8)
     meter = Meter()
@@ -82,7 +85,7 @@ async def fetch_member(session: ApiSession, file: FetchFile, sink: Sink) -> Fetc
             raise IntegrityError(f"{file.member}: the bytes that came have another CRC than the zip's directory")
         return "crc"
 
-    return await persist(session, sink, once, verify, meter)
+    return await persist(session, sink, once, verify, meter, limiter)
 
 
 async def _by_ranges(session: ApiSession, file: FetchFile, size: int) -> list[ZipMember]:

@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from fwsync.client import urls
+from fwsync.client.retry import AdaptiveLimiter
 from fwsync.client.session import ApiSession, FailedTryError
 from fwsync.errors import IntegrityError, NotAsAskedError, ProtocolError
 from fwsync.model import PLURALS
@@ -58,14 +59,18 @@ class Fetched(msgspec.Struct, frozen=True):
     proof: str
 
 
-async def fetch(session: ApiSession, file: FetchFile, sink: Sink) -> Fetched:
+async def fetch(session: ApiSession, file: FetchFile, sink: Sink, limiter: AdaptiveLimiter | None = None) -> Fetched:
     """Bring a whole file into `sink`, going on from what it already holds.
+
+    `limiter` bounds it together with others (default: with the bodies; small files go with the calls).
 
     Raises IntegrityError when the content never verifies, else the last failure of the transport.
     """
 
     meter = Meter()
-    return await persist(session, sink, lambda: _stream(session, file, sink, meter), lambda: _verify(file, sink), meter)
+    return await persist(
+        session, sink, lambda: _stream(session, file, sink, meter), lambda: _verify(file, sink), meter, limiter
+    )
 
 
 async def persist(
@@ -74,17 +79,19 @@ async def persist(
     once: Callable[[], Awaitable[None]],
     verify: Callable[[], Awaitable[str]],
     meter: Meter,
+    limiter: AdaptiveLimiter | None = None,
 ) -> Fetched:
     """Repeat `once` until the body is whole and `verify` accepts it. Progress resets the count of failures; a failed
     verification starts from zero and is no progress."""
+    limiter = limiter or session.bodies
     attempts = failures = best = fresh_links = 0
     idle_since = time.monotonic()
     while True:
         attempts += 1
         try:
-            async with session.bodies.slot():
+            async with limiter.slot():
                 await once()
-            session.bodies.went_well()
+            limiter.went_well()
             return Fetched(meter.bytes, attempts, await verify())
         except IntegrityError as error:
             await sink.restart()
@@ -95,7 +102,7 @@ async def persist(
             best, failures, fresh_links, idle_since = sink.position, 0, 0, time.monotonic()
         failures += 1
         if failure.slow_down:
-            session.bodies.too_much()
+            limiter.too_much()
         fresh_links += failure.expired
         if failure.expired and fresh_links == 1:
             continue  # every try asks for a link of its own; the first fresh one is free

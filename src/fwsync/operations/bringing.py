@@ -54,7 +54,7 @@ async def bring(
             await fetcher.prepare()
             plan = await _plan(context, tree, shelf, settled, notes, complete)
             _room(tree, plan)
-            await run.carry_out(plan, fetcher.handlers())
+            await run.carry_out(plan, fetcher.handlers(), fetcher.batching())
             await fetcher.sweep()
             await _write_names(tree, shelf)
             if fetcher.unproved:

@@ -13,7 +13,7 @@ from fwsync.config import Settings
 from fwsync.errors import FwsyncError, NotAsAskedError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.run.journal import Journal
-from fwsync.run.pool import DryRun, Handler, LocalPool
+from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
 from fwsync.work import ChangeContainer, Entry, Outcome, Plan, Summary, WorkItem
 
 
@@ -49,7 +49,7 @@ class Run:
         self.context.journal.record(self.id, outcome)
         self.context.reporter.outcome(outcome)
 
-    async def carry_out(self, plan: Plan, handlers: Mapping[str, Handler]) -> None:
+    async def carry_out(self, plan: Plan, handlers: Mapping[str, Handler], batching: Batching | None = None) -> None:
         """Run the plan. Whatever happens, the summary is complete afterwards."""
         plan = narrowed(plan, self.context.only)
         self.summary.planned = plan.items
@@ -57,7 +57,7 @@ class Run:
         self.summary.warnings += plan.warnings
         self.context.reporter.planned(plan.items, plan.bytes)
         self.context.reporter.phase("working")
-        await LocalPool(handlers).run(plan, self.took)
+        await LocalPool(handlers, batching=batching).run(plan, self.took)
 
     async def end(self) -> Summary:
         """Close the run."""

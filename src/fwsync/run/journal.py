@@ -330,14 +330,21 @@ class Journal:
         row = (root, e.path, e.file_id, e.version, e.hash, e.member, e.size, e.mtime_ns, state)
         await self.write(lambda c: c.execute("insert or replace into files values (?,?,?,?,?,?,?,?,?)", row))
 
+    async def put_files(self, root: str, entries: Sequence[Indexed], state: str) -> None:
+        """`put_file` for several in one commit."""
+        rows = [(root, e.path, e.file_id, e.version, e.hash, e.member, e.size, e.mtime_ns, state) for e in entries]
+        await self.write(lambda c: c.executemany("insert or replace into files values (?,?,?,?,?,?,?,?,?)", rows))
+
     def present(self, root: str, path: str) -> None:
         """Queue that a file has its final name."""
+        self.all_present(root, [path])
 
-        def work(c: sqlite3.Connection) -> None:
-            c.execute("delete from files where root=? and path=? and state='present'", (root, path))
-            c.execute("update files set state='present' where root=? and path=?", (root, path))
+    def all_present(self, root: str, paths: Sequence[str]) -> None:
+        """Queue that files have their final names."""
+        rows = [(root, path) for path in paths]
 
-        self.post(work)
+        query = "update or replace files set state='present' where root=? and path=? and state='renaming'"
+        self.post(lambda c: c.executemany(query, rows))
 
     async def not_renamed(self, root: str, path: str) -> None:
         """Drop what was about to get this name and did not; what lies there is what did before."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import anyio
 import anyio.lowlevel
+import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from fwsync import logs
@@ -18,6 +20,30 @@ log = logs.get("run")
 
 Handler = Callable[[WorkItem, str | None], Awaitable[Sequence[Outcome]]]
 """Carries one item (and its riders) out, given the id of its parent; answers for every one of them."""
+
+
+class Failure(NamedTuple):
+    """An item of a batch that could not be carried out, and why."""
+
+    item: WorkItem
+    error: Exception
+    seconds: float = 0.0
+
+
+BatchHandler = Callable[[Sequence[WorkItem]], Awaitable[Sequence[Outcome | Failure]]]
+"""Carries several items out together and answers for every one of them; only bugs raise."""
+
+
+class Batching(msgspec.Struct, frozen=True, kw_only=True):
+    """Small items that cost less together: those without parents that `takes` accepts go to `handler`, at most `items`
+    and `bytes` at a time, `at_once` such batches in flight."""
+
+    takes: Callable[[WorkItem], bool]
+    handler: BatchHandler
+    items: int = 64
+    bytes: int = 8 * 1024 * 1024
+    at_once: int = 8
+
 
 ENDS_THE_RUN = (AuthError, DiskFullError, LockedError)
 """After one of these no other item can fare better."""
@@ -33,22 +59,39 @@ BREATH = 200
 class LocalPool:
     """Carries plans out in this process with `workers` coroutines."""
 
-    def __init__(self, handlers: Mapping[str, Handler], *, workers: int = 64, grace: float = 30.0) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        *,
+        batching: Batching | None = None,
+        workers: int = 64,
+        grace: float = 30.0,
+    ) -> None:
         """`grace` is how many seconds items in flight get to finish after a cancellation."""
-        self._handlers, self._workers, self._grace = handlers, workers, grace
+        self._handlers, self._batching, self._workers, self._grace = handlers, batching, workers, grace
 
     async def run(self, plan: Plan, on_outcome: OnOutcome) -> None:
         """See `work.Executor`. Raises the error that ended the run early, after settling every entry."""
-        await _Run(self._handlers, self._workers, self._grace, plan, on_outcome).go()
+        await _Run(self._handlers, self._batching, self._workers, self._grace, plan, on_outcome).go()
 
 
 class _Run:
     """One plan being carried out."""
 
     def __init__(
-        self, handlers: Mapping[str, Handler], workers: int, grace: float, plan: Plan, on_outcome: OnOutcome
+        self,
+        handlers: Mapping[str, Handler],
+        batching: Batching | None,
+        workers: int,
+        grace: float,
+        plan: Plan,
+        on_outcome: OnOutcome,
     ) -> None:
         self._handlers, self._workers, self._grace = handlers, workers, grace
+        self._batching = batching
+        self._batch: list[WorkItem] = []
+        self._batch_bytes = 0
+        self._most_pending = max(4 * workers, batching.items * batching.at_once if batching else 0)
         self._entries = plan.entries()
         self._on_outcome = on_outcome
         self._order = Order()
@@ -60,7 +103,7 @@ class _Run:
         self._scopes: list[anyio.CancelScope] = []
 
     async def go(self) -> None:
-        self._send, receive = anyio.create_memory_object_stream[Ready](float("inf"))
+        self._send, receive = anyio.create_memory_object_stream[Ready | list[WorkItem]](float("inf"))
         try:
             async with anyio.create_task_group() as group:
                 for _ in range(self._workers):
@@ -93,10 +136,12 @@ class _Run:
                 for one in entry.everyone():
                     self._unsettled[one.key] = one
                 self._dispatch(self._order.offer(entry))
-                while self._pending >= 4 * self._workers and not self._stopping:
+                while self._pending >= self._most_pending and not self._stopping:
+                    self._send_batch()
                     await self._wait()
             if number % BREATH == BREATH - 1:
                 await anyio.lowlevel.checkpoint()
+        self._send_batch()
         while self._unsettled and not self._stopping:
             await self._wait()
 
@@ -107,39 +152,77 @@ class _Run:
     def _dispatch(self, decision: Ready | list[Outcome] | None) -> None:
         if isinstance(decision, Ready):
             self._pending += 1
-            self._send.send_nowait(decision)
+            if self._batching is not None and self._batching.takes(decision.item):
+                self._gather(decision.item, self._batching)
+            else:
+                self._send.send_nowait(decision)
         for outcome in decision if isinstance(decision, list) else ():
             self._report(outcome)
 
-    async def _work(self, receive: MemoryObjectReceiveStream[Ready]) -> None:
+    def _gather(self, item: WorkItem, batching: Batching) -> None:
+        if self._batch and self._batch_bytes + item.bytes > batching.bytes:
+            self._send_batch()
+        self._batch.append(item)
+        self._batch_bytes += item.bytes
+        if len(self._batch) >= batching.items:
+            self._send_batch()
+
+    def _send_batch(self) -> None:
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        if batch:
+            self._send.send_nowait(batch)
+
+    async def _work(self, receive: MemoryObjectReceiveStream[Ready | list[WorkItem]]) -> None:
         # Shielded: a cancellation ends the run between items; `_drain` cuts those that outlast the grace time.
         with anyio.CancelScope(shield=True) as scope:
             self._scopes.append(scope)
             async with receive:
-                async for ready in receive:
+                async for work in receive:
                     if not self._stopping:
-                        for outcome in await self._carry_out(*ready):
+                        if isinstance(work, Ready):
+                            outcomes = await self._carry_out(*work)
+                        else:
+                            outcomes = await self._carry_out_batch(work)
+                        for outcome in outcomes:
                             self._settle(outcome)
-                    self._pending -= 1
+                    self._pending -= 1 if isinstance(work, Ready) else len(work)
                     self._changed.set()
+
+    async def _carry_out_batch(self, items: Sequence[WorkItem]) -> Sequence[Outcome]:
+        batching = self._batching
+        assert batching is not None  # noqa: S101 - only it makes batches
+        try:
+            answers = await batching.handler(items)
+        except Exception as error:
+            answers = [Failure(item, error) for item in items]
+        outcomes = []
+        for answer in answers:
+            outcomes += [answer] if isinstance(answer, Outcome) else self._failed(*answer)
+        answered = {answer.key if isinstance(answer, Outcome) else answer.item.key for answer in answers}
+        missing = [item for item in items if item.key not in answered]
+        return [*outcomes, *(item.outcome("failed", reason="bug in fwsync: no outcome") for item in missing)]
 
     async def _carry_out(self, item: WorkItem, ref: str | None) -> Sequence[Outcome]:
         began = time.monotonic()
         try:
             outcomes = await self._handlers[item.kind](item, ref)
-        except ENDS_THE_RUN as error:
-            self._fatal = self._fatal or error
-            self._stopping = error.line
-            return []
-        except FwsyncError as error:
-            self._note_unreachable(error)
-            outcomes = _failed(item, error.line, getattr(error, "attempts", 1), time.monotonic() - began)
         except Exception as error:
-            log.exception("bug in a handler", kind=item.kind)
-            outcomes = _failed(item, f"bug in fwsync: {type(error).__name__}: {logs.scrub(str(error))}", 1, 0.0)
+            return self._failed(item, error, time.monotonic() - began)
         answered = {outcome.key for outcome in outcomes}
         missing = [one for one in item.everyone() if one.key not in answered]
         return [*outcomes, *(one.outcome("failed", reason="bug in fwsync: no outcome") for one in missing)]
+
+    def _failed(self, item: WorkItem, error: Exception, seconds: float) -> list[Outcome]:
+        """The outcomes of an item that raised; none where that ends the run: then it is stopped like the rest."""
+        if isinstance(error, ENDS_THE_RUN):
+            self._fatal = self._fatal or error
+            self._stopping = error.line
+            return []
+        if isinstance(error, FwsyncError):
+            self._note_unreachable(error)
+            return _failed(item, error.line, getattr(error, "attempts", 1), seconds)
+        log.error("bug in a handler", kind=item.kind, exc_info=error)
+        return _failed(item, f"bug in fwsync: {type(error).__name__}: {logs.scrub(str(error))}", 1, 0.0)
 
     def _note_unreachable(self, error: FwsyncError) -> None:
         if isinstance(error, UnreachableError):
