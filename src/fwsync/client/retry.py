@@ -24,6 +24,9 @@ REFUSED_UNTOUCHED = frozenset({429, 503})
 SLOW_DOWN = frozenset({429, 503, 504})
 """Statuses that shrink the limiter."""
 
+REFUSED_FORMS = frozenset({400, 403, 404, 405, 422, 501})
+"""Statuses by which a site says that it has no such route, or does not take such a body: another way may do."""
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How stubborn to be. `seconds` is the time without progress after which to give up."""

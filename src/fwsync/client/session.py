@@ -45,7 +45,7 @@ FEATURES = "Safe-Redirect,multipart_signed_url"
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
-READING_POSTS = ("POST /lookup", "POST /resolve", "POST /dataexplorer/search")
+READING_POSTS = ("POST /lookup", "POST /resolve", "POST /dataexplorer/search", "POST /download")
 LINK_EXPIRED = frozenset({400, 401, 403, 404, 410})
 MOST_ERROR_BYTES = 64 * 1024
 
@@ -114,7 +114,12 @@ class ApiSession:
 
     async def __aenter__(self) -> Self:
         # No limit in the connector: the two limiters bound what is in flight.
-        connector = aiohttp.TCPConnector(limit=0, ssl=tls_context(self.settings.ca_bundle), ttl_dns_cache=300)
+        tls = (
+            tls_context(self.settings.ca_bundle)
+            if self.key.base.startswith("https:") or self.settings.ca_bundle
+            else True
+        )
+        connector = aiohttp.TCPConnector(limit=0, ssl=tls, ttl_dns_cache=300)
         self._http = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -25,15 +25,19 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
 _HTML = re.compile(r"\.html?\Z", re.IGNORECASE)
 
 
-class Sink(Protocol):
+class Taker(Protocol):
+    """Takes the pieces of a body."""
+
+    async def write(self, data: bytes) -> None:
+        """Take the next piece."""
+
+
+class Sink(Taker, Protocol):
     """Where a body goes. It hashes what it is given, what it held before included."""
 
     @property
     def position(self) -> int:
         """How many bytes it holds."""
-
-    async def write(self, data: bytes) -> None:
-        """Append."""
 
     async def restart(self) -> None:
         """Forget everything: the next write is at position 0."""
@@ -161,7 +165,7 @@ def again(reason: str, what: str) -> FailedTryError:
     return FailedTryError(ProtocolError(reason, status=200, request=what), again=True)
 
 
-async def pour(session: ApiSession, response: aiohttp.ClientResponse, sink: Sink, what: str, meter: Meter) -> None:
+async def pour(session: ApiSession, response: aiohttp.ClientResponse, sink: Taker, what: str, meter: Meter) -> None:
     """The answer's body into the sink."""
     try:
         async for data in response.content.iter_any():

@@ -16,22 +16,15 @@ from fwsync import logs
 from fwsync.client import remotezip, transfer
 from fwsync.client.api import Flywheel
 from fwsync.errors import TargetError
-from fwsync.model import instant
 from fwsync.plan.mirroring import Indexed
+from fwsync.run import small_files
 from fwsync.run.journal import Journal
-from fwsync.run.landing import Body, Landing
-from fwsync.run.memory import MemorySink
-from fwsync.run.pool import Batching, Failure, Handler
+from fwsync.run.landing import Landing, mtime_ns_of
+from fwsync.run.pool import Batching, Handler
 from fwsync.run.tree import PartFile, Tree, crc32_of, disk_errors, sha384_of
 from fwsync.work import FetchFile, Outcome, WorkItem
 
 log = logs.get("run")
-
-SMALL = 1024 * 1024
-"""Files and members up to this size are held in memory until they are verified, and land many at a time."""
-
-LANES = 16
-"""Files of one batch that are fetched at the same time."""
 
 
 class Fetcher:
@@ -55,7 +48,8 @@ class Fetcher:
         self._root = str(tree.real)
         self._left: dict[tuple[str, str, int | None, str | None], str] = {}
         self._landing = Landing(tree, journal, run, fsync=fsync, mode=mode)
-        self.unproved = self.linked = 0
+        self._small = small_files.SmallFiles(fw.session, journal, self._landing, self.fetch)
+        self._unproved = self.linked = 0
 
     async def prepare(self) -> None:
         """Settle what a killed run left: renames of which nobody knows whether they happened, and partial files.
@@ -84,74 +78,21 @@ class Fetcher:
         swept, self._left = len(self._left), {}
         return swept
 
+    @property
+    def unproved(self) -> int:
+        """How many files only their size proves."""
+        return self._unproved + self._small.unproved
+
     def handlers(self) -> dict[str, Handler]:
         """The handlers by item kind."""
         return {"download.file": self.fetch, "download.member": self.fetch, "write.sidecar": self.fetch}
 
     def batching(self) -> Batching:
-        """How small files go together."""
-        return Batching(takes=self._is_small, handler=self.fetch_batch)
+        """How small files go together; hard links are made one by one."""
+        return Batching(takes=self._goes_in_a_batch, handler=self._small.fetch)
 
-    def _is_small(self, item: WorkItem) -> bool:
-        file = item.payload
-        if not isinstance(file, FetchFile) or (self._links is not None and file.member is None):
-            return False
-        size = file.size if file.member is None else file.member_size
-        return size is not None and size <= SMALL
-
-    async def fetch_batch(self, items: Sequence[WorkItem]) -> list[Outcome | Failure]:
-        """Bring small files to their places: some at a time into memory, then all together into the tree."""
-        answers: list[Outcome | Failure] = []
-        fetched: list[tuple[WorkItem, float, transfer.Fetched, Body]] = []
-        left = iter(items)
-        known = await self._known([item.payload.path for item in items])
-
-        async def lane() -> None:
-            for item in left:
-                began = time.monotonic()
-                try:
-                    if item.payload.path in known:
-                        took, body = await self._to_memory(item.payload)
-                        fetched.append((item, began, took, body))
-                    else:
-                        answers.extend(await self.fetch(item, None))
-                except Exception as error:
-                    answers.append(Failure(item, error, time.monotonic() - began))
-
-        async with anyio.create_task_group() as group:
-            for _ in range(min(LANES, len(items))):
-                group.start_soon(lane)
-        landed = await self._landing.land([body for *_, body in fetched])
-        for (item, began, took, _), entry in zip(fetched, landed, strict=True):
-            seconds = time.monotonic() - began
-            if isinstance(entry, Exception):
-                answers.append(Failure(item, entry, seconds))
-                continue
-            self.unproved += took.proof not in ("hash", "crc")
-            ref = entry.file_id or None
-            answers.append(item.outcome("done", ref=ref, attempts=took.attempts, seconds=seconds, moved=took.moved))
-        return answers
-
-    async def _known(self, paths: list[str]) -> frozenset[str]:
-        """The paths where nothing lies, or what fwsync itself put there."""
-        there = self._landing.in_the_way(paths)
-        ours = await self._journal.index(self._root, paths=list(there)) if there else {}
-        return frozenset(path for path in paths if path not in there or path in ours)
-
-    async def _to_memory(self, file: FetchFile) -> tuple[transfer.Fetched, Body]:
-        sink = MemorySink()
-        session = self._fw.session
-        if file.content is not None:
-            await sink.write(file.content)
-            took = transfer.Fetched(0, 1, "hash")
-        elif file.member is None:
-            took = await transfer.fetch(session, file, sink, session.calls)
-        else:
-            took = await remotezip.fetch_member(session, file, sink, session.calls)
-        digest = file.hash if file.member is None else f"crc32-{sink.crc32():08x}"
-        mtime_ns = _mtime_ns(file)
-        body = Body(file.path, file.file_id or "", file.version, digest, file.member, sink.data(), mtime_ns)
-        return took, body
+    def _goes_in_a_batch(self, item: WorkItem) -> bool:
+        return small_files.is_small(item) and (self._links is None or item.kind == "download.member")
 
     async def fetch(self, item: WorkItem, _parent: str | None) -> Sequence[Outcome]:
         """Bring one file, or one member of a zip, to its place."""
@@ -172,7 +113,7 @@ class Fetcher:
                 self._links.learn(entry)
         else:
             took, entry = await self._transfer(file, place)
-        self.unproved += took.proof not in ("hash", "crc")
+        self._unproved += took.proof not in ("hash", "crc")
         seconds = time.monotonic() - began
         return [item.outcome("done", ref=entry.file_id, attempts=took.attempts, seconds=seconds, moved=took.moved)]
 
@@ -203,7 +144,7 @@ class Fetcher:
             await part.sync()
         if self._mode is not None:
             part.chmod(self._mode)
-        size, mtime_ns = part.stamp(_mtime_ns(file))
+        size, mtime_ns = part.stamp(mtime_ns_of(file))
         entry = Indexed(
             path=file.path,
             file_id=file.file_id or "",
@@ -316,11 +257,6 @@ class Links:
             yield
         if not lock.statistics().tasks_waiting:
             self._turns.pop(digest, None)
-
-
-def _mtime_ns(file: FetchFile) -> int | None:
-    moment = instant(file.modified)
-    return int(moment.timestamp() * 1_000_000) * 1000 if moment else None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import stat
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -17,12 +16,14 @@ from typing import TypeVar
 import anyio.to_thread
 import msgspec
 
-from fwsync.errors import FwsyncError, TargetError
+from fwsync.errors import FwsyncError
+from fwsync.model import instant
 from fwsync.plan.mirroring import Indexed
 from fwsync.plan.paths import OWN_FOLDER
 from fwsync.run.folders import Folders, folders
 from fwsync.run.journal import Journal
 from fwsync.run.tree import Tree, disk_errors
+from fwsync.work import FetchFile
 
 T = TypeVar("T")
 STAGING = f"{OWN_FOLDER}/partial"
@@ -55,7 +56,7 @@ class Landing:
     def __init__(self, tree: Tree, journal: Journal, run: str, *, fsync: str, mode: int | None) -> None:
         self._tree, self._journal, self._run = tree, journal, run
         self._fsync, self._mode = fsync, mode
-        self._root = str(tree.real)
+        self.root = str(tree.real)
         self._numbers = itertools.count()
         self._batches = 0
         self._seconds = 0.0
@@ -74,9 +75,9 @@ class Landing:
         staged = await self._on_disk(lambda: self._stage(bodies), len(bodies))
         entries = [entry for entry in staged if isinstance(entry, _Staged)]
         if entries:
-            await self._journal.put_files(self._root, [entry.row for entry in entries], "renaming")
+            await self._journal.put_files(self.root, [entry.row for entry in entries], "renaming")
             errors = await self._on_disk(lambda: self._rename(entries), 0)
-            self._journal.all_present(self._root, [row.row.path for row in entries if row.name not in errors])
+            self._journal.all_present(self.root, [row.row.path for row in entries if row.name not in errors])
         else:
             errors = {}
         return [
@@ -157,20 +158,25 @@ class Landing:
         return errors
 
     def in_the_way(self, paths: Sequence[str]) -> set[str]:
-        """Those of the paths at which something lies already."""
+        """Those of the paths at which something lies already, or which can't be looked at."""
         found = set()
         with folders(self._tree.real) as held:
             for path in paths:
                 folder, _, name = path.rpartition("/")
-                with disk_errors(path):
-                    try:
-                        there = os.stat(name, dir_fd=held.at(folder), follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue
-                    if stat.S_ISDIR(there.st_mode):
-                        raise TargetError(f"{path}: a folder is in the way")
-                    found.add(path)
+                try:
+                    os.stat(name, dir_fd=held.at(folder), follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                except (OSError, FwsyncError):
+                    pass  # whoever takes the file by itself will tell why
+                found.add(path)
         return found
+
+
+def mtime_ns_of(file: FetchFile) -> int | None:
+    """The modification time that a file is to have, in nanoseconds at the platform's microseconds."""
+    moment = instant(file.modified)
+    return int(moment.timestamp() * 1_000_000) * 1000 if moment else None
 
 
 class _Staged(msgspec.Struct, frozen=True):

@@ -40,9 +40,9 @@ class Batching(msgspec.Struct, frozen=True, kw_only=True):
 
     takes: Callable[[WorkItem], bool]
     handler: BatchHandler
-    items: int = 64
+    items: int = 128
     bytes: int = 8 * 1024 * 1024
-    at_once: int = 8
+    at_once: int = 6
 
 
 ENDS_THE_RUN = (AuthError, DiskFullError, LockedError)

@@ -15,6 +15,8 @@ CAPABILITIES = {
     "pagination": "the x-accept-feature `pagination` is ignored: lists are always bare arrays",
     "range": "Range is ignored: downloads always answer 200 with the whole file",
     "zip-members": "`info=true` and `member=` on a file answer 404",
+    "archives": "POST /download and what goes with it answer 404",
+    "archives-of-files": "POST /download with `type=bulk`, a list of files, is refused with 400",
     "duplicate-check": "a second subject with the label of an existing one is created instead of refused",
     "duplicate-sessions": "a second session or acquisition with the label of a sibling is refused with 409",
 }

@@ -40,7 +40,7 @@ class Content:
             yield self.source
             return
         left = self.size
-        with self.source.open("rb") as source:
+        with open(self.source, "rb", buffering=0) as source:  # noqa: PTH123 - no buffer: pieces are large, or all there is
             while left > 0:
                 piece = source.read(min(PIECE, left))
                 if not piece:

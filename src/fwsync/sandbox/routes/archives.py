@@ -57,12 +57,15 @@ def _chosen(conn: sqlite3.Connection, given: dict[str, Any]) -> Iterator[Entry]:
     chosen = given.get("files")
     if not isinstance(chosen, list) or not chosen or not all(isinstance(one, dict) for one in chosen):
         raise malformed("files: must be a list of objects with container_name, container_id and filename")
-    for one in chosen:
-        ident = one.get("container_id") or one.get("_id")
-        node = documents.find(conn, str(ident), CONTAINERS)
+    pairs = [(str(one.get("container_id") or one.get("_id")), str(one.get("filename"))) for one in chosen]
+    nodes = {ident: documents.find(conn, ident, CONTAINERS) for ident in dict.fromkeys(ident for ident, _ in pairs)}
+    rows = files.find_many(conn, pairs)
+    for one, (ident, name) in zip(chosen, pairs, strict=True):
+        node, row = nodes[ident], rows.get((ident, name))
         if node is None:
-            raise not_found(str(one.get("container_name") or "container"), str(ident))
-        row = files.find(conn, node.id, str(one.get("filename")))
+            raise not_found(str(one.get("container_name") or "container"), ident)
+        if row is None:
+            raise not_found("file", name)
         yield Entry(f"{node.kind}/{node.id}/{entries.safe(row.name)}", node, row)
 
 
@@ -70,6 +73,10 @@ def _chosen(conn: sqlite3.Connection, given: dict[str, Any]) -> Iterator[Entry]:
 async def create(request: web.Request) -> web.Response:
     """POST /download: `{ticket, file_cnt, size, filename}`; 404 where nothing is found."""
     given, how, site = await body(request, dict), _how(request), site_of(request)
+    if not site.options.offers("archives"):
+        raise ApiError(404, "this site has no bulk downloads")
+    if how["type"] == "bulk" and not site.options.offers("archives-of-files"):
+        raise malformed("nodes: is needed")
     count, size = await site.db.scan(lambda conn: _measured(_entries(conn, given, how)))
     if not count:
         raise ApiError(404, "no files were found for this request")

@@ -1,0 +1,127 @@
+"""Small files by bulk archives and by single requests: the same tree, whatever the site offers or breaks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+
+from fwsync.client.api import Flywheel
+from fwsync.client.archives import Archives
+from fwsync.client.upload import Local, send
+from fwsync.plan.mirroring import WantedFile, fetch_of, item_of
+from fwsync.run import small_files
+from fwsync.run.fetching import Fetcher
+from fwsync.run.journal import Journal
+from fwsync.run.pool import LocalPool
+from fwsync.run.tree import Tree
+from fwsync.sandbox import Sandbox, SandboxOptions
+from fwsync.work import FetchFile, Outcome, Plan, SendFile
+
+FILES = 60
+
+
+@asynccontextmanager
+async def site(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Flywheel, dict[str, bytes], list[FetchFile]]]:
+    """A site with one acquisition of FILES small files (some empty, some alike), their bytes and how to fetch them."""
+    async with Sandbox(SandboxOptions(**options)) as running, Flywheel.from_key(running.key) as fw:
+        await fw.groups.create({"_id": "lab", "label": "Lab"})
+        project = await fw.projects.create({"group": "lab", "label": "study"})
+        subject = await fw.subjects.create({"project": project, "label": "s"})
+        session = await fw.sessions.create({"subject": {"_id": subject}, "project": project, "label": "v"})
+        acquisition = await fw.acquisitions.create({"session": session, "label": "a"})
+        contents = {f"f{n:02}.bin": b"alike" * (n % 2) if n < 6 else os.urandom(40 * n) for n in range(FILES)}
+        wanted: dict[str, FetchFile] = {}
+
+        async def put(name: str, data: bytes) -> None:
+            path = tmp_path / name
+            path.write_bytes(data)
+            held = path.stat()
+            file = SendFile(
+                container_type="acquisition", container_id=acquisition, name=name, source=str(path),
+                size=held.st_size, mtime_ns=held.st_mtime_ns,
+            )  # fmt: skip
+            entry, _ = await send(fw, file, Local(file), None)
+            wanted[name] = msgspec.structs.replace(fetch_of("acquisition", acquisition, entry), path=f"a/{name}")
+
+        async with anyio.create_task_group() as group:
+            for name, data in contents.items():
+                group.start_soon(put, name, data)
+        yield fw, contents, [wanted[name] for name in contents]
+
+
+async def brought(fw: Flywheel, tmp_path: Path, files: list[FetchFile]) -> tuple[Tree, list[Outcome]]:
+    tree, outcomes = Tree(tmp_path / "tree"), []
+    await tree.prepare()
+    async with Journal(tmp_path / "state") as journal:
+        fetcher = Fetcher(fw, journal, tree, "run")
+        await fetcher.prepare()
+        plan = Plan.of([item_of(WantedFile(file, file.path)) for file in files])
+        await LocalPool(fetcher.handlers(), batching=fetcher.batching()).run(plan, outcomes.append)
+    return tree, outcomes
+
+
+def same(tree: Tree, contents: dict[str, bytes]) -> bool:
+    return {path.name: path.read_bytes() for path in (tree.real / "a").iterdir()} == contents
+
+
+@pytest.mark.parametrize(
+    ("without", "most_requests"),
+    [((), 5), (("archives-of-files",), 6), (("archives",), FILES + 10)],
+)
+async def test_the_same_files_by_every_way(tmp_path: Path, without: tuple[str, ...], most_requests: int) -> None:
+    async with site(tmp_path, without=frozenset(without)) as (fw, contents, files):
+        before = fw.requests
+        tree, outcomes = await brought(fw, tmp_path, files)
+        assert same(tree, contents)
+        assert {one.state for one in outcomes} == {"done"}
+        assert len(outcomes) == FILES
+        assert fw.requests - before <= most_requests
+        assert sum(one.bytes for one in outcomes) == sum(map(len, contents.values()))
+
+
+@pytest.mark.parametrize("fault", ["cut_body", "corrupt_body", "status_503", "drop_reply", "expired_ticket"])
+@pytest.mark.parametrize("without", [(), ("archives",)])
+async def test_broken_archives_and_answers(tmp_path: Path, fault: str, without: tuple[str, ...]) -> None:
+    async with site(tmp_path, faults=f"download:{fault}=25%", without=frozenset(without)) as (fw, contents, files):
+        tree, outcomes = await brought(fw, tmp_path, files)
+        assert same(tree, contents)
+        assert {one.state for one in outcomes} == {"done"}
+
+
+async def test_a_replaced_and_a_deleted_file_fail_alone(tmp_path: Path) -> None:
+    async with site(tmp_path) as (fw, contents, files):
+        gone, other = files[20], files[30]
+        await fw.session.call("DELETE", "acquisitions", gone.container_id, "files", gone.name)
+        damaged = msgspec.structs.replace(other, hash="v0-sha384-" + "0" * 96)
+        asked = [damaged if file is other else file for file in files]
+        archives = Archives(fw.session, small_files.SMALL)
+        found = await archives.fetch([file for file in asked if file is not gone])
+        assert other.hash not in found
+        fw.session.policy = msgspec.structs.replace(fw.session.policy, tries=2, first_wait=0.01)
+        tree, outcomes = await brought(fw, tmp_path, asked)
+        bad = {one.target: one.reason for one in outcomes if one.state != "done"}
+        assert set(bad) == {gone.path, other.path}
+        assert "another hash" in bad[other.path]
+        rest = {name: data for name, data in contents.items() if name not in (gone.name, other.name)}
+        assert same(tree, rest)
+
+
+async def test_a_file_of_the_users_own_is_kept(tmp_path: Path) -> None:
+    async with site(tmp_path) as (fw, contents, files):
+        mine, equal = tmp_path / "tree" / "a" / "f10.bin", tmp_path / "tree" / "a" / "f11.bin"
+        mine.parent.mkdir(parents=True)
+        mine.write_text("mine")
+        equal.write_bytes(contents["f11.bin"])
+        tree, outcomes = await brought(fw, tmp_path, files)
+        states = {one.target: (one.state, one.reason) for one in outcomes}
+        assert states["a/f10.bin"][0] == "failed"
+        assert states["a/f11.bin"][0] == "unchanged"
+        assert mine.read_text() == "mine"
+        assert same(tree, {**contents, "f10.bin": b"mine"})

@@ -1,0 +1,54 @@
+"""A tar in any pieces gives the bodies of its regular files, whatever else is in it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwsync.client.tarstream import TarStream
+
+MOST = 2000
+members = st.lists(st.tuples(st.text(min_size=1, max_size=160), st.binary(max_size=3000)), max_size=6)
+
+
+def packed(files: list[tuple[str, bytes]], form: int) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        folder = tarfile.TarInfo("folder")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        for name, data in files:
+            info = tarfile.TarInfo(name.replace("\0", "_"))
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+            link = tarfile.TarInfo("link")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(link)
+    return out.getvalue()
+
+
+@given(members, st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]), st.integers(1, 3000))
+def test_bodies_in_any_pieces(files: list[tuple[str, bytes]], form: int, piece: int) -> None:
+    files = [(name.encode("utf-8", "replace").decode(), data) for name, data in files]
+    data, stream = packed(files, form), TarStream(MOST)
+    found = [body for at in range(0, len(data), piece) for body in stream.feed(data[at : at + piece])]
+    assert found == [body for _, body in files if len(body) <= MOST]
+    assert stream.ended
+
+
+@given(st.binary(min_size=512, max_size=2048).filter(lambda data: data[:512].strip(b"\0") != b""))
+def test_what_is_no_tar(data: bytes) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        list(TarStream(MOST).feed(data))
+
+
+def test_a_cut_archive_gives_what_came_whole() -> None:
+    data = packed([("a", b"x" * 700), ("b", b"y" * 700)], tarfile.PAX_FORMAT)
+    stream = TarStream(MOST)
+    whole = data.index(b"y" * 700)
+    assert list(stream.feed(data[: whole + 100])) == [b"x" * 700]
+    assert not stream.ended
