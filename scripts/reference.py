@@ -37,6 +37,7 @@ COMMENTS = {
     "network.bodies": "Files in parallel at the start.",
     "network.max_bodies": "Most files in parallel.",
     "network.page_size": "Documents asked for in one page of a listing.",
+    "network.split": "Parallel ranges for one file of 64 MiB or more, where the site serves ranges. 1: none.",
     "network.ca_bundle": "PEM file of certificate authorities to trust, for networks with their own.",
     "import": "How a table becomes containers.",
     "import.project": "Project to import into, if another than site.project.",

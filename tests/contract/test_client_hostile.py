@@ -16,7 +16,8 @@ from fwsync.client import transfer
 from fwsync.client.api import Flywheel
 from fwsync.config import NetworkSettings
 from fwsync.errors import AuthError, FwsyncError, IntegrityError, LostAnswerError, ProtocolError, UnreachableError
-from fwsync.run.tree import PartFile
+from fwsync.run.partfile import PartFile
+from fwsync.run.tree import Tree
 from fwsync.work import FetchFile
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -287,7 +288,7 @@ async def test_a_stalled_body_is_cut_and_tried_again(tmp_path: Path) -> None:
         return await ranged(request)
 
     async with site(handler) as fw:
-        part = PartFile(tmp_path / "part")
+        part = PartFile(Tree(tmp_path), "part")
         await transfer.fetch(fw.session, wanted(CONTENT), part)
         part.close()
     assert (tmp_path / "part").read_bytes() == CONTENT

@@ -13,7 +13,6 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 import msgspec
@@ -21,7 +20,7 @@ import msgspec
 from fwsync.client import urls
 from fwsync.client.retry import AdaptiveLimiter
 from fwsync.client.session import ApiSession, decode
-from fwsync.client.transfer import Fetched, Meter, Sink, again, persist, pour, refuse_strange
+from fwsync.client.transfer import Fetched, Meter, Sink, again, persist, pour, range_of, refuse_strange
 from fwsync.errors import IntegrityError, ProtocolError, RemoteError, UnreachableError
 from fwsync.model import PLURALS, ZipMember
 from fwsync.work import FetchFile
@@ -164,7 +163,7 @@ async def _read_range(session: ApiSession, file: FetchFile, start: int, end: int
 
     async def once() -> None:
         await sink.restart()
-        async with _ranged(session, file, start, end) as response:
+        async with range_of(session, file, start, end) as response:
             found = _RANGE.match(response.headers.get("Content-Range", ""))
             if (
                 response.status != 206
@@ -187,18 +186,6 @@ async def _read_range(session: ApiSession, file: FetchFile, start: int, end: int
             raise NoRangesError from error
         raise
     return bytes(sink.data)
-
-
-def _ranged(
-    session: ApiSession, file: FetchFile, start: int, end: int
-) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-    url = urls.build(
-        session.key.base,
-        (PLURALS[file.container_type], file.container_id, "files", file.name),
-        {"view": "true", "version": file.version},
-    )
-    headers = {"Accept": "*/*", "Range": f"bytes={start}-{end - 1}"}
-    return session.open("GET", url, f"GET range of {file.name!r}", headers=headers, raw=True)
 
 
 class _Memory:
@@ -244,7 +231,7 @@ async def _inflate(session: ApiSession, file: FetchFile, sink: Sink, meter: Mete
     end = min(end, file.size) if file.size else end
     what = f"GET member {file.member!r} of {file.name!r}"
     unpacker = Unpacker(packed, file.member_method or 0, file.member_size)
-    async with _ranged(session, file, offset, end) as response:
+    async with range_of(session, file, offset, end) as response:
         if response.status != 206:
             raise again("ranges are no longer served", what)
         try:

@@ -48,6 +48,9 @@ MOST_REDIRECTS = 5
 READING_POSTS = ("POST /lookup", "POST /resolve", "POST /dataexplorer/search", "POST /download")
 LINK_EXPIRED = frozenset({400, 401, 403, 404, 410})
 MOST_ERROR_BYTES = 64 * 1024
+CALL_BUFFER = 64 * 1024
+BODY_BUFFER = 256 * 1024
+"""Bytes that may wait unread before the connection is told to pause; twice this is held at most."""
 
 USER_AGENT = f"fwsync/{fwsync.__version__} (Python {platform.python_version()}; {sys.platform})"
 
@@ -236,6 +239,7 @@ class ApiSession:
                     allow_redirects=False,
                     proxy=proxy_for(url, self._proxies),
                     auto_decompress=not raw,
+                    read_bufsize=BODY_BUFFER if raw else CALL_BUFFER,
                 )
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise self.transport_failure(error, what) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import aiohttp
@@ -73,7 +74,7 @@ async def fetch(session: ApiSession, file: FetchFile, sink: Sink, limiter: Adapt
 
     meter = Meter()
     return await persist(
-        session, sink, lambda: _stream(session, file, sink, meter), lambda: _verify(file, sink), meter, limiter
+        session, sink, lambda: _stream(session, file, sink, meter), lambda: verify(file, sink), meter, limiter
     )
 
 
@@ -133,6 +134,19 @@ async def _stream(session: ApiSession, file: FetchFile, sink: Sink, meter: Meter
         await pour(session, response, sink, what, meter)
 
 
+def range_of(
+    session: ApiSession, file: FetchFile, start: int, end: int
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    """A request for bytes [start, end) of a file."""
+    url = urls.build(
+        session.key.base,
+        (PLURALS[file.container_type], file.container_id, "files", file.name),
+        {"view": "true", "version": file.version},
+    )
+    headers = {"Accept": "*/*", "Range": f"bytes={start}-{end - 1}"}
+    return session.open("GET", url, f"GET range of {file.name!r}", headers=headers, raw=True)
+
+
 async def _accept(response: aiohttp.ClientResponse, file: FetchFile, sink: Sink, what: str) -> None:
     """Whether this answer really continues what the sink holds; starts the sink over where it does not."""
     refuse_strange(response, file.name, what)
@@ -177,7 +191,8 @@ async def pour(session: ApiSession, response: aiohttp.ClientResponse, sink: Take
         raise session.transport_failure(error, what) from error
 
 
-async def _verify(file: FetchFile, sink: Sink) -> str:
+async def verify(file: FetchFile, sink: Sink) -> str:
+    """What proves the content: `hash`, `size` or `nothing`. IntegrityError where it is not what the entry says."""
     if file.size is not None and sink.position != file.size:
         raise IntegrityError(f"{file.name}: {sink.position:,} bytes came, the entry says {file.size:,}")
     if file.hash and file.hash.startswith(HASH_PREFIX):

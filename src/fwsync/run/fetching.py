@@ -15,13 +15,15 @@ import msgspec
 from fwsync import logs
 from fwsync.client import remotezip, transfer
 from fwsync.client.api import Flywheel
+from fwsync.client.splitting import fetch_split
 from fwsync.errors import TargetError
 from fwsync.plan.mirroring import Indexed
 from fwsync.run import small_files
 from fwsync.run.journal import Journal
 from fwsync.run.landing import Landing, mtime_ns_of
+from fwsync.run.partfile import PartFile
 from fwsync.run.pool import Batching, Handler
-from fwsync.run.tree import PartFile, Tree, crc32_of, disk_errors, sha384_of
+from fwsync.run.tree import Tree, crc32_of, disk_errors, sha384_of
 from fwsync.work import FetchFile, Outcome, WorkItem
 
 log = logs.get("run")
@@ -122,7 +124,7 @@ class Fetcher:
         old = self._left.pop((file.path.rpartition("/")[0], *key), None) if file.file_id else None
         part_path = old or self._tree.part_name(file.path, self._run, key)
         await self._journal.own_part(self._root, part_path, key, self._run)
-        part = PartFile(self._tree.locate(part_path))
+        part = PartFile(self._tree, part_path, crc=file.member is not None)
         try:
             if old is not None:
                 await part.take_over()
@@ -131,7 +133,8 @@ class Fetcher:
                 await part.write(file.content)
                 took = transfer.Fetched(0, 1, "hash")
             elif file.member is None:
-                took = await transfer.fetch(self._fw.session, file, part)
+                session = self._fw.session
+                took = await fetch_split(session, file, part, session.settings.split)
             else:
                 took = await remotezip.fetch_member(self._fw.session, file, part)
             return took, await self._finish(file, part, part_path, place)
@@ -144,7 +147,7 @@ class Fetcher:
             await part.sync()
         if self._mode is not None:
             part.chmod(self._mode)
-        size, mtime_ns = part.stamp(mtime_ns_of(file))
+        size, mtime_ns = await part.stamp(mtime_ns_of(file))
         entry = Indexed(
             path=file.path,
             file_id=file.file_id or "",

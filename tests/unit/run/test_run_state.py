@@ -15,7 +15,8 @@ from fwsync.errors import LockedError, NotAsAskedError, TargetError
 from fwsync.plan.mirroring import Indexed
 from fwsync.run.journal import Intent, Journal, on_network
 from fwsync.run.lock import hold
-from fwsync.run.tree import PartFile, Tree
+from fwsync.run.partfile import PartFile
+from fwsync.run.tree import Tree
 from fwsync.work import Outcome, Summary
 
 
@@ -118,8 +119,14 @@ async def test_nothing_leaves_the_root_by_a_link(tmp_path: Path) -> None:
     assert tree.locate("good/x").name == "x"
     (tmp_path / "root/part").symlink_to(tmp_path / "outside/stolen")
     with pytest.raises(TargetError):
-        PartFile(tree.locate("part"))
+        PartFile(tree, "part")
     assert not (tmp_path / "outside/stolen").exists()
+
+
+def rooted(folder: Path) -> Tree:
+    tree = Tree(folder)
+    tree.real = folder.resolve()
+    return tree
 
 
 async def test_a_part_is_hashed_before_it_goes_on(tmp_path: Path) -> None:
@@ -127,7 +134,7 @@ async def test_a_part_is_hashed_before_it_goes_on(tmp_path: Path) -> None:
     import zlib
 
     (tmp_path / "p").write_bytes(b"first ")
-    part = PartFile(tmp_path / "p")
+    part = PartFile(rooted(tmp_path), "p", crc=True)
     await part.take_over()
     await part.write(b"second")
     assert part.position == 12
