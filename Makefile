@@ -9,7 +9,7 @@ export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test peers check format bench bench-import clean
+.PHONY: demo test peers check format bench bench-import bench-mirror clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one by make PYTHON=...") if sys.version_info < (3, 11) else None'
@@ -48,6 +48,10 @@ format: $(STAMP)
 bench-import: $(STAMP)
 	$(BIN)/python bench/imports.py
 	$(BIN)/python bench/tables.py
+
+# nginx (with its echo module), curl and aria2c are used where they are installed; the script says what is missing.
+bench-mirror: $(STAMP) $(PEERS)/.installed
+	$(BIN)/python bench/mirrors.py $(BENCH)
 
 bench: $(STAMP)
 	$(BIN)/python bench/compare.py
