@@ -42,7 +42,7 @@ class Body(msgspec.Struct, frozen=True):
     version: int | None
     hash: str | None
     member: str | None
-    data: bytes
+    pieces: Sequence[bytes]
     mtime_ns: int | None
 
 
@@ -111,9 +111,10 @@ class Landing:
         at, name = held.at(STAGING), f"{self._run}-{next(self._numbers)}"
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666, dir_fd=at)
         try:
-            view = memoryview(body.data)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            for piece in body.pieces:
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(descriptor, view) :]
             if self._mode is not None:
                 os.fchmod(descriptor, self._mode)
             if body.mtime_ns is not None:

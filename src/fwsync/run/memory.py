@@ -27,19 +27,26 @@ class MemorySink:
         self.position = 0
         self._pieces.clear()
 
-    def data(self) -> bytes:
-        """All it holds."""
-        if len(self._pieces) != 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0]
+    @property
+    def pieces(self) -> list[bytes]:
+        """All it holds, as it came: joining the pieces would copy them."""
+        return self._pieces
 
     async def sha384(self) -> str:
         """Hex digest of all it holds."""
-        data = self.data()
-        if len(data) < HASH_IN_THREAD:
-            return hashlib.sha384(data).hexdigest()
-        return (await anyio.to_thread.run_sync(hashlib.sha384, data)).hexdigest()
+        if self.position < HASH_IN_THREAD:
+            return self._digest()
+        return await anyio.to_thread.run_sync(self._digest)
+
+    def _digest(self) -> str:
+        running = hashlib.sha384()
+        for piece in self._pieces:
+            running.update(piece)
+        return running.hexdigest()
 
     def crc32(self) -> int:
         """CRC-32 of all it holds."""
-        return zlib.crc32(self.data())
+        crc = 0
+        for piece in self._pieces:
+            crc = zlib.crc32(piece, crc)
+        return crc

@@ -120,7 +120,7 @@ class SmallFiles:
             version=file.version,
             hash=file.hash if file.member is None else f"crc32-{sink.crc32():08x}",
             member=file.member,
-            data=sink.data(),
+            pieces=sink.pieces,
             mtime_ns=mtime_ns_of(file),
         )
 

@@ -26,7 +26,7 @@ async def landing(tmp_path: Path, **more: Any) -> AsyncIterator[tuple[Landing, T
 
 
 def body(path: str, data: bytes = b"data") -> Body:
-    return Body(path, f"id-{path}", 1, None, None, data, 1_000_000_000_000_000_000)
+    return Body(path, f"id-{path}", 1, None, None, [data[:1], data[1:]], 1_000_000_000_000_000_000)
 
 
 @pytest.mark.parametrize("fsync", ["batch", "always", "never"])
@@ -38,7 +38,7 @@ async def test_files_land_with_their_times_and_the_index_knows_them(tmp_path: Pa
         assert [index[b.path] for b in bodies] == landed
         for wanted in bodies:
             place = tree.real / wanted.path
-            assert place.read_bytes() == wanted.data
+            assert place.read_bytes() == b"".join(wanted.pieces)
             assert place.stat().st_mtime_ns == wanted.mtime_ns
             assert place.stat().st_mode & 0o777 == 0o640
         assert await journal.index(str(tree.real), "renaming") == {}
