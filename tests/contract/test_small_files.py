@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import anyio
 import msgspec
 import pytest
 
+from fwsync.client import remotezip, zipspans
 from fwsync.client.api import Flywheel
 from fwsync.client.archives import Archives
 from fwsync.client.upload import Local, send
@@ -111,6 +113,55 @@ async def test_a_replaced_and_a_deleted_file_fail_alone(tmp_path: Path) -> None:
         assert "another hash" in bad[other.path]
         rest = {name: data for name, data in contents.items() if name not in (gone.name, other.name)}
         assert same(tree, rest)
+
+
+@asynccontextmanager
+async def zipped(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Flywheel, dict[str, bytes], list[FetchFile]]]:
+    """A site with one zip of FILES members, and how to fetch each."""
+    contents = {f"m{n:02}.dcm": os.urandom(500) + bytes(40 * n) for n in range(FILES)}
+    path = tmp_path / "series.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for n, (name, data) in enumerate(contents.items()):
+            archive.writestr(name, data, zipfile.ZIP_DEFLATED if n % 2 else zipfile.ZIP_STORED)
+    async with Sandbox(SandboxOptions(**options)) as running, Flywheel.from_key(running.key) as fw:
+        await fw.groups.create({"_id": "lab", "label": "Lab"})
+        project = await fw.projects.create({"group": "lab", "label": "study"})
+        held = path.stat()
+        file = SendFile(
+            container_type="project", container_id=project, name=path.name, source=str(path),
+            size=held.st_size, mtime_ns=held.st_mtime_ns,
+        )  # fmt: skip
+        entry, _ = await send(fw, file, Local(file), None)
+        members = await remotezip.members(fw.session, fetch_of("project", project, entry))
+        wanted = [fetch_of("project", project, entry, member) for member in members]
+        yield fw, contents, [msgspec.structs.replace(one, path=f"a/{one.member}") for one in wanted]
+
+
+@pytest.mark.parametrize(("every", "most_requests"), [(1, 1), (7, 1)])
+async def test_neighbours_in_a_zip_come_together(tmp_path: Path, every: int, most_requests: int) -> None:
+    async with zipped(tmp_path) as (fw, contents, files):
+        before = fw.requests
+        tree, outcomes = await brought(fw, tmp_path, files[::every])
+        assert same(tree, dict(list(contents.items())[::every]))
+        assert {one.state for one in outcomes} == {"done"}
+        assert fw.requests - before <= most_requests
+
+
+async def test_far_members_come_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipspans, "GAP", 100)
+    async with zipped(tmp_path) as (fw, contents, files):
+        before = fw.requests
+        tree, _ = await brought(fw, tmp_path, files[::20])
+        assert same(tree, dict(list(contents.items())[::20]))
+        assert fw.requests - before == len(files[::20])
+
+
+@pytest.mark.parametrize("fault", ["cut_body", "corrupt_body", "status_503"])
+async def test_members_over_broken_answers(tmp_path: Path, fault: str) -> None:
+    async with zipped(tmp_path, faults=f"download:{fault}=25%") as (fw, contents, files):
+        tree, outcomes = await brought(fw, tmp_path, files)
+        assert same(tree, contents)
+        assert {one.state for one in outcomes} == {"done"}
 
 
 async def test_a_file_of_the_users_own_is_kept(tmp_path: Path) -> None:

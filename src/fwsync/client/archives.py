@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from fwsync import logs
 from fwsync.client import urls
 from fwsync.client.retry import REFUSED_FORMS
 from fwsync.client.session import ApiSession, FailedTryError, decode
@@ -20,6 +21,8 @@ from fwsync.client.tarstream import TarStream
 from fwsync.client.transfer import HASH_PREFIX, Meter, pour
 from fwsync.errors import FwsyncError, ProtocolError, RemoteError
 from fwsync.work import FetchFile
+
+log = logs.get("client")
 
 MOST_EXTRA = 1.25
 """An archive of whole containers may be so much larger than what is wanted of it, else it is not asked for."""
@@ -61,9 +64,7 @@ class Archives:
                 async with self._session.bodies.slot():
                     await self._stream(ticket, wanted, found)
         except (FailedTryError, FwsyncError) as error:
-            failure = error.error if isinstance(error, FailedTryError) else error
-            if failure.exit_code == 4:
-                raise failure from error
+            log.info("a bulk archive ended early", reason=str(error))  # single requests tell what is wrong
         self._failures = 0 if found else self._failures + 1
         return found
 

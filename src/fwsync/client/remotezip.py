@@ -12,7 +12,6 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
 
 import aiohttp
 import msgspec
@@ -21,6 +20,7 @@ from fwsync.client import urls
 from fwsync.client.retry import AdaptiveLimiter
 from fwsync.client.session import ApiSession, decode
 from fwsync.client.transfer import Fetched, Meter, Sink, again, persist, pour, range_of, refuse_strange
+from fwsync.client.zipmember import Unpacker
 from fwsync.errors import IntegrityError, ProtocolError, RemoteError, UnreachableError
 from fwsync.model import PLURALS, ZipMember
 from fwsync.work import FetchFile
@@ -29,7 +29,6 @@ TAIL = 64 * 1024
 """Bytes asked for first: the end record (at most 65,557 bytes back, nearly always 22) and most directories."""
 
 MOST_DIRECTORY = 64 * 1024 * 1024
-PIECE = 1024 * 1024
 _LOCAL_HEADER = 30
 _SLACK = 256
 """A member's local header may have a longer extra field than the directory told."""
@@ -89,7 +88,7 @@ async def fetch_member(
 
 async def _by_ranges(session: ApiSession, file: FetchFile, size: int) -> list[ZipMember]:
     start = max(size - TAIL, 0)
-    tail = await _read_range(session, file, start, size)
+    tail = await read_range(session, file, start, size)
     while True:
         try:
             with zipfile.ZipFile(_Tail(tail, start)) as archive:
@@ -97,7 +96,7 @@ async def _by_ranges(session: ApiSession, file: FetchFile, size: int) -> list[Zi
         except _MissingError as missing:
             if size - missing.position > MOST_DIRECTORY:
                 raise ProtocolError("the zip's directory is too large", status=206, request=file.name) from None
-            tail = await _read_range(session, file, missing.position, start) + tail
+            tail = await read_range(session, file, missing.position, start) + tail
             start = missing.position
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise ProtocolError(
@@ -157,7 +156,7 @@ class _Tail(io.RawIOBase):
         return data
 
 
-async def _read_range(session: ApiSession, file: FetchFile, start: int, end: int) -> bytes:
+async def read_range(session: ApiSession, file: FetchFile, start: int, end: int) -> bytes:
     """Bytes [start, end) of the archive; NoRangesError when the site does not serve exactly these."""
     sink, meter = _Memory(), Meter()
 
@@ -211,6 +210,13 @@ class _Memory:
         return zlib.crc32(self.data)
 
 
+def end_of(file: FetchFile) -> int:
+    """Where the packed bytes of a member end at the latest."""
+    head = _LOCAL_HEADER + len((file.member or "").encode()) + _SLACK
+    end = (file.member_offset or 0) + head + (file.member_packed or 0)
+    return min(end, file.size) if file.size else end
+
+
 async def _by_endpoint(session: ApiSession, file: FetchFile, sink: Sink, meter: Meter) -> None:
     url = urls.build(
         session.key.base,
@@ -226,9 +232,7 @@ async def _by_endpoint(session: ApiSession, file: FetchFile, sink: Sink, meter: 
 async def _inflate(session: ApiSession, file: FetchFile, sink: Sink, meter: Meter) -> None:
     """The member's local header and packed bytes by one range, unpacked on the way."""
     offset, packed = file.member_offset or 0, file.member_packed or 0
-    name_length = len((file.member or "").encode())
-    end = offset + _LOCAL_HEADER + name_length + _SLACK + packed
-    end = min(end, file.size) if file.size else end
+    end = end_of(file)
     what = f"GET member {file.member!r} of {file.name!r}"
     unpacker = Unpacker(packed, file.member_method or 0, file.member_size)
     async with range_of(session, file, offset, end) as response:
@@ -245,58 +249,3 @@ async def _inflate(session: ApiSession, file: FetchFile, sink: Sink, meter: Mete
             raise session.transport_failure(error, what) from error
     if not unpacker.done:
         raise again("the packed bytes came short", what)
-
-
-class Unpacker:
-    """Packed bytes of one member, with its local header in front, to its content, a piece at a time."""
-
-    def __init__(self, packed: int, method: int, size: int | None) -> None:
-        self._left, self._method, self._size = packed, method, size
-        self._head = bytearray()
-        self._begun = False
-        self._inflater = zlib.decompressobj(-15)
-        self._out = 0
-
-    @property
-    def done(self) -> bool:
-        """All packed bytes have been taken."""
-        return self._begun and self._left == 0
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Content that `data` completes. ValueError on a wrong header or more content than announced."""
-        if not self._begun:
-            self._head += data
-            data = self._after_header()
-            if not self._begun:
-                return
-        data = data[: self._left]
-        self._left -= len(data)
-        if self._method == 0:
-            yield self._counted(data)
-            return
-        while data:
-            piece = self._inflater.decompress(data, PIECE)
-            data = self._inflater.unconsumed_tail
-            if piece:
-                yield self._counted(piece)
-        if self._left == 0 and (rest := self._inflater.flush()):
-            yield self._counted(rest)
-
-    def _after_header(self) -> bytes:
-        if len(self._head) < _LOCAL_HEADER:
-            return b""
-        if self._head[:4] != b"PK\x03\x04":
-            raise ValueError("no local header where the directory says")
-        length = (
-            _LOCAL_HEADER + int.from_bytes(self._head[26:28], "little") + int.from_bytes(self._head[28:30], "little")
-        )
-        if len(self._head) < length:
-            return b""
-        self._begun = True
-        return bytes(self._head[length:])
-
-    def _counted(self, piece: bytes) -> bytes:
-        self._out += len(piece)
-        if self._size is not None and self._out > self._size:
-            raise ValueError("more content than the directory announces")
-        return piece

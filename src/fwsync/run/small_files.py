@@ -11,6 +11,7 @@ import msgspec
 from fwsync.client import remotezip, transfer
 from fwsync.client.archives import Archives
 from fwsync.client.session import ApiSession
+from fwsync.client.zipspans import fetch_span, spans
 from fwsync.run.journal import Journal
 from fwsync.run.landing import Body, Landing, mtime_ns_of
 from fwsync.run.memory import MemorySink
@@ -78,9 +79,18 @@ class SmallFiles:
         began = time.monotonic()
         alike = [item.payload for item in items if self._archives.takes(item.payload)]
         way = self._ways.choose(len(alike), offered=self._archives.offered)
-        bodies = await self._archives.fetch(alike) if way == "archive" else {}
-        if bodies:
-            self._ways.took("archive", len(bodies), time.monotonic() - began)
+        archived = await self._archives.fetch(alike) if way == "archive" else {}
+        if archived:
+            self._ways.took("archive", len(archived), time.monotonic() - began)
+        members = await self._members([item.payload for item in items])
+
+        def brought(file: FetchFile) -> Sequence[bytes] | None:
+            """What came of a file already, together with others."""
+            if file.member is not None:
+                return members.get(file.path)
+            body = archived.get(file.hash or "")
+            return None if body is None else [body]
+
         fetched: list[_Fetched] = []
         failed: list[Outcome | Failure] = []
         left = iter(items)
@@ -89,7 +99,7 @@ class SmallFiles:
             for item in left:
                 start = time.monotonic()
                 try:
-                    took, body = await self._body(item.payload, bodies.get(item.payload.hash or ""))
+                    took, body = await self._body(item.payload, brought(item.payload))
                     fetched.append(_Fetched(item, start, took, body))
                 except Exception as error:
                     failed.append(Failure(item, error, time.monotonic() - start))
@@ -101,17 +111,31 @@ class SmallFiles:
             self._ways.took("single", len(items), time.monotonic() - began)
         return fetched, failed
 
-    async def _body(self, file: FetchFile, brought: bytes | None) -> tuple[transfer.Fetched, Body]:
-        """One file in memory and verified; `brought` if an archive brought it already."""
+    async def _members(self, files: Sequence[FetchFile]) -> dict[str, list[bytes]]:
+        """Members that lie together in their archives, by path."""
+        found: dict[str, list[bytes]] = {}
+
+        async def one(span: list[FetchFile]) -> None:
+            found.update(await fetch_span(self._session, span))
+
+        async with anyio.create_task_group() as group:
+            for span in spans(files):
+                group.start_soon(one, span)
+        return found
+
+    async def _body(self, file: FetchFile, brought: Sequence[bytes] | None) -> tuple[transfer.Fetched, Body]:
+        """One file in memory and verified; `brought` are its pieces if they came, verified, together with others."""
         sink, session = MemorySink(), self._session
         if file.content is not None:
             await sink.write(file.content)
             took = transfer.Fetched(0, 1, "hash")
+        elif brought is not None:
+            for piece in brought:
+                await sink.write(piece)
+            moved = sink.position if file.member is None else file.member_packed or 0
+            took = transfer.Fetched(moved, 1, "hash" if file.member is None else "crc")
         elif file.member is not None:
             took = await remotezip.fetch_member(session, file, sink, session.calls)
-        elif brought is not None:
-            await sink.write(brought)
-            took = transfer.Fetched(len(brought), 1, "hash")
         else:
             took = await transfer.fetch(session, file, sink, session.calls)
         return took, Body(

@@ -12,7 +12,7 @@ from fwsync import logs
 from fwsync.client import query as q
 from fwsync.client import retry, urls
 from fwsync.client.key import ApiKey
-from fwsync.client.remotezip import Unpacker
+from fwsync.client.zipmember import Unpacker
 from fwsync.errors import AuthError, UsageError
 from fwsync.sandbox.query import filters
 from fwsync.selection import Selection, parse_where
