@@ -127,6 +127,9 @@ class MirrorSettings(SelectionSettings, frozen=True, kw_only=True, forbid_unknow
     sidecar: Literal["none", "json"] = "none"
     link: bool = False
     chmod: str = ""
+    local_changes: Literal["keep", "overwrite", "error"] = "keep"
+    delete: Literal["no", "trash", "permanent"] = "no"
+    max_delete: str = ""
     platform: Platform = "auto"
     allow_empty: bool = False
     zip_members: int = 100_000

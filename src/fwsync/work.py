@@ -146,7 +146,7 @@ class Summary(msgspec.Struct, kw_only=True):
     planned = done + unchanged + skipped + failed + stopped + rejected must hold, else the verdict is incomplete.
     `reasons` counts failures by reason, without what is another in each case; `examples` has one whole reason for
     each that was cut. `facts` are numbers about the input, such as rows read; `would` counts by kind what a dry run
-    would do.
+    would do, `would_bytes` their sizes.
     `ended_early` is set when an error ended the run.
     """
 
@@ -163,6 +163,7 @@ class Summary(msgspec.Struct, kw_only=True):
     first_failures: list[Outcome] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
     would: Counter[str] = msgspec.field(default_factory=Counter)
+    would_bytes: Counter[str] = msgspec.field(default_factory=Counter)
     facts: dict[str, int] = msgspec.field(default_factory=dict)
     retries: int = 0
     requests: int = 0
@@ -244,6 +245,16 @@ def group_of(reason: str) -> str:
     return next((start for start in _WITH_DETAILS if reason.startswith(start)), reason)
 
 
+def human(size: float | None) -> str:
+    """Bytes for people."""
+    value = float(size or 0)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
 PARENT_FAILED = "parent"
 """Reasons that begin so mark items that were skipped because the item above them was not done."""
 
@@ -299,7 +310,8 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     `path` is relative to the root of the local tree, `/`-separated and already safe. `size` and `hash` are those of
     the file entry; `member_*` tell of the member (size, CRC, where its local header begins, packed size, zip method) as
     far as its archive's directory was read: without them it comes by the site's own member endpoint. `content` is what
-    to write where nothing is to be fetched (a sidecar); `hash` is then that of these bytes.
+    to write where nothing is to be fetched (a sidecar); `hash` is then that of these bytes. With `aside`, the local
+    file at `path` was changed by someone, and goes to the trash first.
     """
 
     container_type: str
@@ -318,6 +330,25 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     member_packed: int | None = None
     member_method: int | None = None
     content: bytes | None = None
+    aside: bool = False
+
+
+class MoveFile(msgspec.Struct, frozen=True):
+    """Payload of `move.local`: what lies at `source` in the tree is what `fetch` wants at its path."""
+
+    fetch: FetchFile
+    source: str
+
+
+class DeleteFile(msgspec.Struct, frozen=True):
+    """Payload of `delete.local`: a local file that nothing wants any more, as it was left (`mtime_ns` in nanoseconds).
+    `file_id` is what it was fetched from."""
+
+    path: str
+    file_id: str
+    size: int
+    mtime_ns: int
+    permanent: bool = False
 
 
 class SendFile(msgspec.Struct, frozen=True, kw_only=True):

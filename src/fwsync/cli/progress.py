@@ -10,7 +10,7 @@ import click
 
 from fwsync.cli.options import Common
 from fwsync.events import SilentReporter
-from fwsync.work import Outcome
+from fwsync.work import Outcome, human
 
 EVERY = 10.0
 """Seconds between plain progress lines."""
@@ -139,16 +139,6 @@ def reporter_for(common: Common) -> ClosableReporter:
     if common.quiet or kind == "none":
         return ClosableReporter(lines=lines)
     return BarReporter(lines=lines) if kind == "bar" else LineReporter(lines=lines)
-
-
-def human(size: float | None) -> str:
-    """Bytes for people."""
-    value = float(size or 0)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def duration(seconds: float) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import msgspec
 
-from fwsync.cli.progress import duration, human, printable
-from fwsync.work import PARENT_FAILED, Summary
+from fwsync.cli.progress import duration, printable
+from fwsync.work import PARENT_FAILED, Summary, human
 
 _NAMES = {
     "create.subject": "subjects",
@@ -24,6 +24,8 @@ _NAMES = {
     "download.file": "files",
     "download.member": "zip members",
     "write.sidecar": "sidecars",
+    "move.local": "local files",
+    "delete.local": "local files",
     "upload.file": "files",
     "row": "rows",
     "zip": "zip archives",
@@ -37,7 +39,9 @@ _DONE = {
     "download": "downloaded",
     "upload": "uploaded",
     "write": "written",
+    "move": "moved",
 }
+_TO_DO = {"download": "to come", "move": "to move", "delete": "to delete"}
 MOST_REASONS = 10
 MOST_TARGETS = 3
 
@@ -82,7 +86,9 @@ def _rank(kind: str) -> tuple[int, str]:
 def _counts(kind: str, summary: Summary) -> str:
     counts = summary.by_kind.get(kind, Counter())
     verb = _DONE.get(kind.split(".", maxsplit=1)[0], "done")
-    parts = [f"{summary.would[kind]:,} to do"] if summary.would[kind] else []
+    size = f" ({human(summary.would_bytes[kind])})" if summary.would_bytes[kind] else ""
+    what = _TO_DO.get(kind.partition(".")[0], "to do")
+    parts = [f"{summary.would[kind]:,} {what}{size}"] if summary.would[kind] else []
     parts += [f"{counts['done']:,} {verb}"] if not summary.dry_run else []
     parts.append(f"{counts['unchanged']:,} unchanged")
     parts += [f"{counts[state]:,} {state}" for state in ("skipped", "failed", "stopped") if counts[state]]
@@ -121,6 +127,7 @@ def as_document(summary: Summary) -> dict[str, Any]:
         "states": dict(summary.states),
         "by_kind": {kind: dict(counts) for kind, counts in summary.by_kind.items()},
         "would": dict(summary.would),
+        "would_bytes": dict(summary.would_bytes),
         "facts": summary.facts,
         "warnings": summary.warnings,
         "reasons": dict(summary.reasons),

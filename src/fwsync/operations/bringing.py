@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import anyio
+import anyio.to_thread
+import msgspec
 
 from fwsync.config import parse_mode
 from fwsync.errors import NotAsAskedError, TargetError
 from fwsync.operations.context import Context, Run, dry_run, guarded
 from fwsync.plan import paths
-from fwsync.plan.mirroring import entry_of, judge
+from fwsync.plan.syncing import Brake, LocalChanges, halted, kept, removal
+from fwsync.run import manifest
+from fwsync.run.comparing import Compared
 from fwsync.run.fetching import Fetcher
+from fwsync.run.index import LocalIndex
 from fwsync.run.lock import hold
+from fwsync.run.rearranging import Rearranger
+from fwsync.run.roots import keep_manifest, open_tree
 from fwsync.run.shelf import Shelf
 from fwsync.run.tree import Tree
 from fwsync.work import Entry, Outcome, Plan, Summary
+
+
+class Sync(msgspec.Struct, frozen=True, kw_only=True):
+    """How a tree is kept in step. `selection` names what is wanted: only what it alone has claimed is ever removed."""
+
+    selection: str = "download"
+    local_changes: LocalChanges = "keep"
+    delete: Literal["no", "trash", "permanent"] = "no"
+    brake: Brake = Brake()
+    new_tree: bool = False
 
 
 async def bring(
@@ -28,43 +46,184 @@ async def bring(
     shelf: Shelf,
     arguments: dict[str, Any],
     *,
+    sync: Sync,
     settled: Sequence[Outcome] = (),
     notes: Sequence[str] = (),
     complete: bool = True,
     dry: bool = False,
 ) -> Summary:
     """Fetch what the tree at `to` does not hold yet. `settled` are outcomes of gathering, such as unreadable zips."""
-    options = context.settings.mirror
-    mode = parse_mode(options.chmod)
+    parse_mode(context.settings.mirror.chmod)
     collided = shelf.settle()
-    if collided and options.on_collision == "error":
+    if collided and context.settings.mirror.on_collision == "error":
         raise NotAsAskedError(_collisions(collided))
     tree = Tree(Path(to).expanduser())
-    await _open(tree, create=not dry)
+    tree.resolve()
     with hold(context.settings.state_folder, f"tree {tree.real}"):
-        context.reporter.phase("comparing with the local tree")
+        opened = await open_tree(tree, context.journal, write=not dry, new_tree=sync.new_tree)
+        known = LocalIndex(context.journal, opened.root, sync.selection)
+        told = [opened.note, *notes] if opened.note else notes
+        job_of_tree = _Bringing(context, tree, known, shelf, sync, settled, told, complete)
         if dry:
-            return await dry_run(context, job, await _plan(context, tree, shelf, settled, notes, complete))
+            return await dry_run(context, job, (await job_of_tree.plans()).whole())
         run = await Run.begin(context, job, {**arguments, "to": str(tree.real)})
-        fetcher = Fetcher(
-            context.fw, context.journal, tree, run.id, fsync=context.settings.state.fsync, link=options.link, mode=mode
+        return await guarded(run, lambda: job_of_tree.work(run))
+
+
+class _Plans(NamedTuple):
+    """What is done in turn: files are moved, then fetched, then removed."""
+
+    moves: Plan
+    fetches: Plan
+    removals: Plan
+
+    def whole(self) -> Plan:
+        """All of it as one plan, to be shown."""
+        items = sum(plan.items or 0 for plan in self)
+        return msgspec.structs.replace(
+            self.fetches, entries=lambda: chain.from_iterable(plan.entries() for plan in self), items=items
         )
 
-        async def work() -> None:
-            await fetcher.prepare()
-            plan = await _plan(context, tree, shelf, settled, notes, complete)
-            _room(tree, plan)
-            await run.carry_out(plan, fetcher.handlers(), fetcher.batching())
-            await fetcher.sweep()
-            await _write_names(tree, shelf)
-            if fetcher.unproved:
-                run.summary.warnings.append(
-                    f"{fetcher.unproved:,} files are proved by their size alone: the site told no hash or CRC for them"
-                )
-            if fetcher.linked:
-                run.summary.warnings.append(f"{fetcher.linked:,} files are hard links to equal ones")
 
-        return await guarded(run, work)
+
+class _Bringing:
+    """One tree being brought into step."""
+
+    def __init__(
+        self,
+        context: Context,
+        tree: Tree,
+        known: LocalIndex,
+        shelf: Shelf,
+        sync: Sync,
+        settled: Sequence[Outcome],
+        notes: Sequence[str],
+        complete: bool,
+    ) -> None:
+        self._context, self._tree, self._known, self._shelf, self._sync = context, tree, known, shelf, sync
+        self._settled, self._notes, self._complete = settled, list(notes), complete
+        self._compared = Compared(shelf, sync.local_changes)
+        self._removes = False
+
+    async def work(self, run: Run) -> None:
+        """Bring the tree into step, as one run."""
+        options, compared = self._context.settings.mirror, self._compared
+        fetcher = Fetcher(
+            self._context.fw,
+            self._context.journal,
+            self._tree,
+            run.id,
+            fsync=self._context.settings.state.fsync,
+            link=options.link,
+            mode=parse_mode(options.chmod),
+        )
+        rearranger = Rearranger(self._tree, self._known, run.id, fetcher.fetch)
+        await fetcher.prepare()
+        await rearranger.settle()
+        plans = await self.plans()
+        _room(self._tree, plans.fetches)
+        await self._known.claim(compared.unclaimed())
+        await rearranger.begin(compared.moves())
+        handlers = {**fetcher.handlers(), **rearranger.handlers()}
+        await run.carry_out_in_turn(plans, handlers, rearranger.batching(fetcher.batching()))
+        await fetcher.sweep()
+        if self._removes:
+            await self._forget()
+        await _write_names(self._tree, self._shelf)
+        if compared.differs or self._removes or not manifest.exists(self._tree):
+            await keep_manifest(self._tree, self._context.journal, self._known.root)
+        _tell(run.summary, fetcher)
+
+    async def plans(self) -> _Plans:
+        """Compare the tree with what is wanted. NotAsAskedError where local changes are an error and there are some."""
+        compared, shelf = self._compared, self._shelf
+        self._context.reporter.phase("comparing with the local tree")
+        await self._known.flush()
+        await anyio.to_thread.run_sync(compared.run, self._known.rows(), self._tree.walk())
+        if compared.changes and self._sync.local_changes == "error":
+            raise NotAsAskedError(_changes(compared))
+        moves, removals = compared.move_count(), self._removals()
+
+        def fetches() -> Iterator[Entry]:
+            yield from self._settled
+            yield from compared.staying()
+
+        return _Plans(
+            Plan(entries=compared.moving, complete=self._complete, items=moves),
+            Plan(
+                entries=fetches,
+                complete=self._complete,
+                items=len(self._settled) + shelf.files - moves,
+                bytes=shelf.bytes_to_come(),
+                warnings=tuple(self._notes),
+            ),
+            removals,
+        )
+
+    # --- what is removed --------------------------------------------------------------------------------------------
+
+    def _removals(self) -> Plan:
+        """What `--delete` comes to: removals, or the one line that says why there are none."""
+        compared = self._compared
+        if self._sync.delete == "no":
+            return Plan.of(())
+        count, changed = compared.count("surplus"), compared.count("changed")
+        why, loud = self._why_not(count) if count else ("", False)
+        self._removes = not why and self._complete and not self._settled and self._shelf.files > 0
+        if why and not loud:
+            self._notes.append(why)
+
+        def entries() -> Iterator[Entry]:
+            yield from (kept(entry) for entry in compared.removable("changed"))
+            if loud:
+                yield halted(why)
+            elif not why:
+                permanent = self._sync.delete == "permanent"
+                yield from (removal(entry, permanent=permanent) for entry in compared.removable("surplus"))
+
+        return Plan(entries=entries, complete=self._complete, items=changed + (loud if why else count), bytes=0)
+
+    def _why_not(self, count: int) -> tuple[str, bool]:
+        """Why nothing may be removed, and whether that alone makes the run incomplete."""
+        files = f"{count:,} files are no longer selected"
+        if not self._complete:
+            return f"{files}; none is removed, since the listing was cut short", False
+        if self._settled:
+            return f"{files}; none is removed, since {len(self._settled):,} items could not be looked at", False
+        if not self._shelf.files:
+            return f"nothing is selected, and {count:,} files are here; none is removed", True
+        if self._sync.brake.trips(count, self._compared.indexed):
+            of = f"{count:,} of {self._compared.indexed:,} files would be removed; none is"
+            return f"{of}: look at --dry-run, and let them go by --max-delete {count}", True
+        return "", False
+
+    async def _forget(self) -> None:
+        """Rows of files that are gone already, and claims on files that others want."""
+
+        def gone() -> Iterator[str]:
+            for entry in self._compared.removable("gone"):
+                self._tree.leave(entry.path)
+                yield entry.path
+
+        await self._known.forget_all(gone())
+        await self._known.disclaim(self._compared.shared())
+
+
+def _changes(compared: Compared) -> str:
+    shown = ", ".join(compared.changed) + (" ..." if compared.changes > len(compared.changed) else "")
+    return (
+        f"{compared.changes:,} files are changed locally ({shown}); nothing was done: --local-changes keep leaves them,"
+        " --local-changes overwrite fetches them anew"
+    )
+
+
+def _tell(summary: Summary, fetcher: Fetcher) -> None:
+    if fetcher.unproved:
+        summary.warnings.append(
+            f"{fetcher.unproved:,} files are proved by their size alone: the site told no hash or CRC for them"
+        )
+    if fetcher.linked:
+        summary.warnings.append(f"{fetcher.linked:,} files are hard links to equal ones")
 
 
 def _collisions(collided: Sequence[str]) -> str:
@@ -72,37 +231,6 @@ def _collisions(collided: Sequence[str]) -> str:
     return (
         f"{len(collided):,} paths are wanted by several files or folders ({shown}); choose another --layout, or"
         " --on-collision suffix"
-    )
-
-
-async def _open(tree: Tree, *, create: bool) -> None:
-    if create:
-        await tree.prepare()
-    elif tree.root.exists() and not tree.root.is_dir():
-        raise TargetError(f"{tree.root}: is a file; name a folder")
-    else:
-        tree.real = tree.root.resolve()
-
-
-async def _plan(
-    context: Context, tree: Tree, shelf: Shelf, settled: Sequence[Outcome], notes: Sequence[str], complete: bool
-) -> Plan:
-    for some in shelf.wanted():
-        places = [one.fetch.path for _, one in some]
-        index, local = await context.journal.index(str(tree.real), paths=places), await tree.scan(places)
-        shelf.judge((number, judge(one.fetch, index, local)) for number, one in some)
-
-    def entries() -> Iterator[Entry]:
-        yield from settled
-        for one, state in shelf.judged():
-            yield entry_of(one, state)
-
-    return Plan(
-        entries=entries,
-        complete=complete,
-        items=len(settled) + shelf.files,
-        bytes=shelf.bytes_to_come(),
-        warnings=tuple(notes),
     )
 
 

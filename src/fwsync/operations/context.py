@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import anyio
@@ -14,7 +14,7 @@ from fwsync.errors import FwsyncError, NotAsAskedError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.run.journal import Journal
 from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
-from fwsync.work import ChangeContainer, Entry, Outcome, Plan, Summary, WorkItem
+from fwsync.work import ChangeContainer, Entry, Outcome, Plan, Summary, WorkItem, human
 
 
 class Context(msgspec.Struct):
@@ -51,13 +51,29 @@ class Run:
 
     async def carry_out(self, plan: Plan, handlers: Mapping[str, Handler], batching: Batching | None = None) -> None:
         """Run the plan. Whatever happens, the summary is complete afterwards."""
-        plan = narrowed(plan, self.context.only)
-        self.summary.planned = plan.items
-        self.summary.complete = plan.complete
-        self.summary.warnings += plan.warnings
-        self.context.reporter.planned(plan.items, plan.bytes)
+        await self.carry_out_in_turn([plan], handlers, batching)
+
+    async def carry_out_in_turn(
+        self, plans: Iterable[Plan], handlers: Mapping[str, Handler], batching: Batching | None = None
+    ) -> None:
+        """Run plans, each after the one before it has ended. What an early end leaves is stopped."""
+        left = [narrowed(plan, self.context.only) for plan in plans]
+        known = [plan.items for plan in left if plan.items is not None]
+        self.summary.planned = sum(known) if len(known) == len(left) else None
+        self.summary.complete = all(plan.complete for plan in left)
+        sizes = [plan.bytes for plan in left if plan.bytes is not None]
+        self.summary.warnings += [line for plan in left for line in plan.warnings]
+        self.context.reporter.planned(self.summary.planned, sum(sizes) if sizes else None)
         self.context.reporter.phase("working")
-        await LocalPool(handlers, batching=batching).run(plan, self.took)
+        try:
+            while left:
+                await LocalPool(handlers, batching=batching).run(left.pop(0), self.took)
+        finally:
+            for entry in (entry for plan in left for entry in plan.entries()):
+                for one in entry.everyone() if isinstance(entry, WorkItem) else ():
+                    self.took(one.outcome("stopped", reason="the run ended before its turn", attempts=0))
+                if isinstance(entry, Outcome):
+                    self.took(entry)
 
     async def end(self) -> Summary:
         """Close the run."""
@@ -100,6 +116,7 @@ async def dry_run(context: Context, job: str, plan: Plan, *, quiet: bool = False
         if not quiet:
             context.reporter.line(f"would {item.kind.split('.')[0]} {item.target}{_told(item)}")
         summary.would[item.kind] += 1
+        summary.would_bytes[item.kind] += item.bytes
 
     def settled(outcome: Outcome) -> None:
         summary.add(outcome)
@@ -119,7 +136,10 @@ def _told(item: WorkItem) -> str:
         fields = {**payload.fields, **{f"info.{key}": value for key, value in payload.info.items()}}
         added = [f"+{text}" for text in (*payload.tags, *payload.notes)]
         return ": " + ", ".join([*(f"{name} > {value}" for name, value in fields.items()), *added])
-    return ""
+    return f" ({human(item.bytes)})" if item.kind.partition(".")[0] in _OF_FILES else ""
+
+
+_OF_FILES = ("download", "write", "move", "delete", "upload")
 
 
 def narrowed(plan: Plan, only: frozenset[str] | None) -> Plan:

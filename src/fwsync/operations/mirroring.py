@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from fwsync.config import MirrorSettings
+from fwsync.config import MirrorSettings, SelectionSettings
 from fwsync.errors import UsageError
-from fwsync.operations.bringing import bring
+from fwsync.operations.bringing import Sync, bring
 from fwsync.operations.context import Context
 from fwsync.operations.gathering import Gatherer, Wishes
 from fwsync.operations.projects import project_path
@@ -17,19 +18,22 @@ from fwsync.operations.scope import Scope
 from fwsync.operations.selections import selection_of
 from fwsync.plan.layout import Layout
 from fwsync.plan.selecting import unmet
+from fwsync.plan.syncing import Brake
 from fwsync.plan.unpacking import Limits
 from fwsync.run.shelf import Shelf
 from fwsync.selection import Selection, parse_size
 from fwsync.work import Summary
 
 
-async def mirror(context: Context, *, dry: bool = False) -> Summary:
-    """Bring what is selected into the target folder."""
+async def mirror(context: Context, *, dry: bool = False, new_tree: bool = False, claims_as: str = "") -> Summary:
+    """Bring what is selected into the target folder. `claims_as` names the selection as an earlier run did, in which
+    project patterns and relative times were written otherwise."""
     settings = context.settings.mirror
     if not settings.to:
         raise UsageError("where to? name a folder by --to, or as `to` under [mirror] in fwsync.toml")
     selection = selection_of(settings, context.settings.site.project)
-    wishes = _wishes(settings, selection)
+    wishes, brake = _wishes(settings, selection), Brake.parse(settings.max_delete)
+    named = claims_as or _digest(context.fw.site, settings, selection)
     context.reporter.phase("listing")
     scope = await Scope.open(context.fw, selection)
     with Shelf(context.settings.state_folder, settings.platform) as shelf:
@@ -42,7 +46,14 @@ async def mirror(context: Context, *, dry: bool = False) -> Summary:
             "mirror",
             settings.to,
             shelf,
-            _arguments(settings, selection, scope),
+            {**_arguments(settings, selection, scope), "selection": named},
+            sync=Sync(
+                selection=named,
+                local_changes=settings.local_changes,
+                delete=settings.delete,
+                brake=brake,
+                new_tree=new_tree,
+            ),
             settled=gatherer.troubles,
             notes=gatherer.notes,
             dry=dry,
@@ -79,6 +90,18 @@ def _arguments(settings: MirrorSettings, selection: Selection, scope: Scope) -> 
 
 def _nameable(selection: Selection) -> bool:
     return not (selection.collection or selection.query or selection.paths)
+
+
+def _digest(site: str, settings: MirrorSettings, selection: Selection) -> str:
+    """A name for what is selected, and on which site: the same for the same flags, on every day. How it is laid out has
+    no part in it: a tree that is laid out anew is still this selection's."""
+    told: dict[str, Any] = {name: getattr(settings, name) for name in SelectionSettings.__struct_fields__}
+    told |= {"site": site, "project": selection.projects}
+    if settings.from_file == "-":
+        told["from_file"] = selection.paths
+    elif settings.from_file:
+        told["from_file"] = str(Path(settings.from_file).expanduser().resolve())
+    return hashlib.blake2b(msgspec.json.encode(told, order="sorted"), digest_size=8).hexdigest()
 
 
 _DEFAULTS = msgspec.structs.asdict(MirrorSettings())

@@ -60,7 +60,7 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
         case "undo":
             return await undo(context, arguments["run"], confirm=lambda *_: True)
         case "mirror":
-            return await mirror(context)
+            return await mirror(context, claims_as=arguments.get("selection", ""))
         case "upload" if "folder" in arguments:
             return await upload_folder(context, arguments["folder"], arguments["to"])
         case "upload":
@@ -77,6 +77,7 @@ def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Se
     if command == "mirror":
         # What a run did not name was at its default then, whatever the settings say now.
         held = {k: (v,) if k == "project" and isinstance(v, str) else v for k, v in arguments.items()}
+        held.pop("selection", None)
         return replace(settings, mirror=msgspec.convert(held, MirrorSettings))
     if command == "upload" and "options" in arguments:
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments["options"].items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from fwsync.client.api import Flywheel, Node
 from fwsync.errors import InputFileError, UsageError
 from fwsync.model import PLURALS, FileEntry, Reference
-from fwsync.operations.bringing import bring
+from fwsync.operations.bringing import Sync, bring
 from fwsync.operations.context import Context, Run, dry_run, guarded
 from fwsync.operations.projects import find_container, reference
 from fwsync.plan.mirroring import fetch_of
@@ -64,7 +64,9 @@ def _send_item(path: Path, source: str, node: Node, to: str) -> WorkItem:
     )
 
 
-async def download(context: Context, sources: Sequence[str], to: str, *, dry: bool = False) -> Summary:
+async def download(
+    context: Context, sources: Sequence[str], to: str, *, dry: bool = False, new_tree: bool = False
+) -> Summary:
     """Files, or all files right on containers, into a folder: `to/<name>` for a file, `to/<label>/<name>` for those of
     a container."""
     context.reporter.phase("looking up the files")
@@ -73,7 +75,9 @@ async def download(context: Context, sources: Sequence[str], to: str, *, dry: bo
             shelf.add(await _files_at(context.fw, source))
         if not shelf.files:
             raise UsageError(f"{', '.join(sources)}: there are no files right on it; fwsync tree shows what is below")
-        return await bring(context, "download", to, shelf, {"sources": list(sources)}, dry=dry)
+        return await bring(
+            context, "download", to, shelf, {"sources": list(sources)}, sync=Sync(new_tree=new_tree), dry=dry
+        )
 
 
 async def _files_at(fw: Flywheel, source: str) -> list[Place]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from fwsync.model import FileEntry, ZipMember
-from fwsync.work import Entry, FetchFile, Outcome, WorkItem
+from fwsync.work import Entry, FetchFile, MoveFile, Outcome, WorkItem
 
 CHANGED_LOCALLY = "changed locally; kept as it is"
 
@@ -25,7 +25,7 @@ class Indexed(msgspec.Struct, frozen=True, kw_only=True):
     mtime_ns: int
 
 
-class Local(msgspec.Struct, frozen=True):
+class Local(NamedTuple):
     """What a scan found at a path: size in bytes and modification time in nanoseconds."""
 
     size: int
@@ -39,11 +39,13 @@ class WantedFile(msgspec.Struct, frozen=True):
     target: str
 
 
-Judged = Literal["download", "unchanged", "changed"]
+Judged = Literal["download", "unchanged", "changed", "overwrite", "move"]
 """What a comparison says of a wanted file.
 
 unchanged    the index says that this version was put here, and the local file is as it was left
 changed      it was put here and has been changed locally since: local changes are kept
+overwrite    the same, and local changes are not to be kept: the changed file goes to the trash first
+move         the tree holds it at another path, where nothing wants it: it is moved here (`plan.syncing`)
 download     all else; a local file that is in the way is adopted by the handler if its bytes are equal, and
              never overwritten if they are not
 """
@@ -52,29 +54,43 @@ download     all else; a local file that is in the way is adopted by the handler
 def plan_mirror(
     wanted: Iterable[WantedFile], index: Mapping[str, Indexed], found: Mapping[str, Local]
 ) -> Iterator[Entry]:
-    """One entry for each wanted file."""
+    """One entry for each wanted file, for a few files at hand; a whole tree is compared by `plan.syncing`."""
     for one in wanted:
-        yield entry_of(one, judge(one.fetch, index, found))
+        yield entry_of(one, judge(one.fetch, index.get(one.fetch.path), found.get(one.fetch.path)))
 
 
-def judge(fetch: FetchFile, index: Mapping[str, Indexed], found: Mapping[str, Local]) -> Judged:
+def judge(fetch: FetchFile, known: Indexed | None, local: Local | None) -> Judged:
     """Compare a wanted file with what the index and the scan say of its path."""
-    known, local = index.get(fetch.path), found.get(fetch.path)
     if known is None or local is None:
         return "download"
-    if (local.size, local.mtime_ns) != (known.size, known.mtime_ns):
+    if not untouched(known, local):
         return "changed"
-    same_version = known.version == fetch.version and known.member == fetch.member
+    return "unchanged" if holds(known, fetch) else "download"
+
+
+def untouched(known: Indexed, local: Local) -> bool:
+    """Whether a local file is as fwsync left it."""
+    return local.size == known.size and local.mtime_ns == known.mtime_ns
+
+
+def holds(known: Indexed, fetch: FetchFile) -> bool:
+    """Whether an index row is of the very content that is wanted, wherever it lies."""
+    if known.file_id != (fetch.file_id or "") or known.version != fetch.version or known.member != fetch.member:
+        return False
     # A member is proved by its own CRC; what it came from, by the version of its archive.
-    same_content = fetch.member is not None or known.hash == fetch.hash or not (known.hash and fetch.hash)
-    if known.file_id == (fetch.file_id or "") and same_version and same_content:
-        return "unchanged"
-    return "download"
+    return fetch.member is not None or known.hash == fetch.hash or not (known.hash and fetch.hash)
 
 
-def entry_of(one: WantedFile, state: Judged) -> Entry:
-    """The entry of a plan for a file of which the comparison said this."""
+def entry_of(one: WantedFile, state: Judged, source: str = "") -> Entry:
+    """The entry of a plan for a file of which the comparison said this; `source` is where a move begins."""
     fetch = one.fetch
+    if state == "move":
+        moved = MoveFile(fetch, source)
+        return msgspec.structs.replace(
+            item_of(one), kind="move.local", target=f"{source} > {fetch.path}", payload=moved
+        )
+    if state == "overwrite":
+        return item_of(WantedFile(msgspec.structs.replace(fetch, aside=True), one.target))
     if state == "download":
         return item_of(one)
     return Outcome(

@@ -10,6 +10,9 @@
     files     root, path, file_id, version, hash, member, size, mtime_ns, state           `present`: what lies there;
               beside it `renaming`: what is about to take its place, until it is known whether it did
     parts     root, path, file_id, version, member, run         partial files that a run left or is writing
+    roots     path, id                      trees: where each lies, and the id that its marker holds
+    claims    root, path, selection         which selections want a file of a tree: `--delete` looks at its own alone
+    moves     root, source, temp, target, inode, selection, and the row of `files`        moves that may have begun
 
 Times are Unix seconds. Everything a run must be able to rely on after SIGKILL (intents, files, parts) is awaited
 until it is committed; outcomes are only queued, and are committed with whatever comes next, at the latest at the end.
@@ -58,6 +61,12 @@ _STATEMENTS = (
         primary key (site, project, key)) without rowid""",
     """create table if not exists sending (site text, container text, name text, sent_at real, run text,
         primary key (site, container, name)) without rowid""",
+    "create table if not exists roots (path text primary key, id text) without rowid",
+    """create table if not exists claims (root text, path text, selection text,
+        primary key (root, path, selection)) without rowid""",
+    """create table if not exists moves (root text, source text, temp text, target text, inode integer, selection text,
+        file_id text, version integer, hash text, member text, size integer, mtime_ns integer,
+        primary key (root, source)) without rowid""",
     "create table if not exists written (path text primary key, digest text) without rowid",
 )
 _SINCE_1 = tuple(

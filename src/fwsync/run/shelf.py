@@ -162,19 +162,33 @@ class Shelf(Scratch):
             yield [(row[0], _wanted(row[1], row[2])) for row in rows]
             after = rows[-1][1]
 
+    def script(self, statements: str) -> None:
+        """Run SQL on the temporary database: what works with the shelf keeps its own tables there."""
+        self._connection.executescript(statements)
+
+    def fill(self, statement: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Insert or update many rows at once; how many."""
+        return self._fill(statement, rows)
+
+    def read(self, query: str, *values: Any) -> Iterator[Any]:
+        """The rows of a query, some at a time."""
+        return self._all(query, *values)
+
     def judge(self, states: Iterable[tuple[int, Judged]]) -> None:
-        """Keep what the comparison with the local tree said."""
+        """Keep what the comparison with the local tree said; what nothing is said of is unchanged."""
         with self._together() as cursor:
             cursor.executemany("update nodes set state = ? where id = ?", ((state, number) for number, state in states))
 
     def judged(self) -> Iterator[tuple[WantedFile, Judged]]:
         """The files by path, each with what the comparison said."""
-        found = self._all("select path, file, state from nodes where file is not null order by path")
+        found = self._all(
+            "select path, file, coalesce(state, 'unchanged') from nodes where file is not null order by path"
+        )
         return ((_wanted(path, file), state) for path, file, state in found)
 
     def bytes_to_come(self) -> int:
         """The sizes of what the comparison found missing or old."""
-        query = "select coalesce(sum(size), 0) from nodes where file is not null and state = 'download'"
+        query = "select coalesce(sum(size), 0) from nodes where state in ('download', 'overwrite')"
         return int(self._connection.execute(query).fetchone()[0])
 
     def renamed(self) -> Iterator[Renamed]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 
 import aiofiles.os
@@ -20,6 +22,7 @@ from fwsync.plan.mirroring import Local
 from fwsync.plan.paths import OWN_FOLDER, OWN_PARTIAL, is_contained
 
 MARKER = "root.json"
+TRASH = "trash"
 HASH_IN_THREAD = 1024 * 1024
 NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -44,19 +47,73 @@ class Tree:
         self.root = root
         self.real = root
 
-    async def prepare(self) -> None:
-        """Make the root and its marker. TargetError with one line when it is a file or can't be written."""
+    def resolve(self) -> None:
+        """Find where the root really is; nothing is made. TargetError if it is a file."""
         with disk_errors(self.root):
             if self.root.exists() and not self.root.is_dir():
                 raise TargetError(f"{self.root}: is a file; name a folder")
+            self.real = self.root.resolve()
+
+    def marker(self) -> str | None:
+        """The id in the root marker; empty for a marker without one (from before ids); None where there is none."""
+        try:
+            held = msgspec.json.decode((self.real / OWN_FOLDER / MARKER).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError):
+            return ""
+        return str(held.get("id") or "") if isinstance(held, dict) else ""
+
+    async def prepare(self, ident: str = "") -> str:
+        """Make the root and its marker; the tree's id, `ident` where that is given, else as it is marked, else a new
+        one. TargetError with one line when it is a file or can't be written."""
+        self.resolve()
+        with disk_errors(self.root):
             await aiofiles.os.makedirs(self.root, exist_ok=True)
             self.real = self.root.resolve(strict=True)
             own = self.real / OWN_FOLDER
             await aiofiles.os.makedirs(own, exist_ok=True)
-            marker = own / MARKER
-            if not marker.exists():
-                async with aiofiles.open(marker, "wb") as out:
-                    await out.write(msgspec.json.encode({"made_by": "fwsync", "format": 1}) + b"\n")
+            held = self.marker()
+            ident = ident or held or secrets.token_hex(16)
+            if held != ident:
+                # A marker is whole or not there: a killed run must not leave one that no run can read.
+                fresh = own / f"{MARKER}.new"
+                async with aiofiles.open(fresh, "wb") as out:
+                    await out.write(msgspec.json.encode({"made_by": "fwsync", "format": 2, "id": ident}) + b"\n")
+                fresh.replace(own / MARKER)
+        return ident
+
+    def walk(self) -> Iterator[tuple[str, Local]]:
+        """Every file below the root but fwsync's own, by path, with what one stat tells; (-1, 0) for what is no regular
+        file. Links are not followed. Blocking: call it in a thread. TargetError for a folder that can't be read.
+
+        Sorted as whole paths are: in each folder, a folder counts as its name with a slash. Memory is one listing for
+        each level of depth.
+        """
+        return _walk(str(self.real), "")
+
+    def trash(self, path: str, run: str) -> Path:
+        """Where a file goes that is removed by a run; the folders above it are made, the name is free."""
+        place = self.locate(f"{OWN_FOLDER}/{TRASH}/{run}/{path}")
+        with disk_errors(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            number = 0
+            while os.path.lexists(place):
+                number += 1
+                place = place.with_name(f"{place.name.partition('~again')[0]}~again{number}")
+        return place
+
+    def leave(self, path: str) -> None:
+        """Remove the folders above a path that is gone, as long as they are empty; never the root."""
+        at = self.locate(path).parent
+        while at != self.real:
+            try:
+                at.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return  # something is in it
+            at = at.parent
 
     def locate(self, path: str) -> Path:
         """The absolute place of a relative path. TargetError if it would leave the root, through a symlink too."""
@@ -95,6 +152,122 @@ class Tree:
         return f"{folder}{slash}{OWN_PARTIAL}{mark}"
 
 
+<<<<<<< HEAD
+=======
+def _walk(root: str, prefix: str) -> Iterator[tuple[str, Local]]:
+    try:
+        with os.scandir(f"{root}/{prefix}") as listing:
+            entries = [(_sorting(entry), entry) for entry in listing if _ours(entry.name, prefix)]
+    except FileNotFoundError:
+        return  # gone meanwhile, or a dry run on a folder that is to be made
+    except OSError as error:
+        raise TargetError(f"{root}/{prefix}: can't be read ({error.strerror}); nothing was compared") from error
+    entries.sort(key=itemgetter(0))
+    for name, entry in entries:
+        if name[-1] == "/":
+            yield from _walk(root, prefix + name)
+            continue
+        try:
+            held = entry.stat(follow_symlinks=False)
+        except OSError:
+            continue  # gone meanwhile
+        regular = stat.S_ISREG(held.st_mode)
+        yield prefix + name, Local(held.st_size, held.st_mtime_ns) if regular else Local(-1, 0)
+
+
+def _sorting(entry: os.DirEntry[str]) -> str:
+    return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
+
+
+def _ours(name: str, prefix: str) -> bool:
+    """Whether a name may be one that a plan speaks of: not fwsync's own, and text."""
+    if name.startswith(OWN_PARTIAL) or (not prefix and name == OWN_FOLDER):
+        return False
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+class PartFile:
+    """A sink over a partial file. It keeps a running hash and CRC of all that it holds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.position = 0
+        self._hash = hashlib.sha384()
+        self._crc = 0
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # No link is followed: someone else may have put one there.
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+
+    async def take_over(self) -> None:
+        """Go on from the bytes that a dead run left: they are hashed first."""
+        with disk_errors(self.path):
+            await anyio.to_thread.run_sync(self._rehash)
+
+    def _rehash(self) -> None:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        while piece := os.read(self._descriptor, 1 << 20):
+            self._count(piece)
+
+    def _count(self, data: bytes) -> None:
+        self._hash.update(data)
+        self._crc = zlib.crc32(data, self._crc)
+        self.position += len(data)
+
+    async def write(self, data: bytes) -> None:
+        """Append. Small pieces are hashed and written inline: a thread hop costs more than the work."""
+        with disk_errors(self.path):
+            if len(data) >= HASH_IN_THREAD:
+                await anyio.to_thread.run_sync(self._write, data)
+            else:
+                self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self._count(data)
+
+    async def restart(self) -> None:
+        """Forget everything."""
+        if self.position:
+            with disk_errors(self.path):
+                os.ftruncate(self._descriptor, 0)
+                os.lseek(self._descriptor, 0, os.SEEK_SET)
+            self.position, self._crc, self._hash = 0, 0, hashlib.sha384()
+
+    async def sha384(self) -> str:
+        """Hex digest of all it holds."""
+        return self._hash.hexdigest()
+
+    def crc32(self) -> int:
+        """CRC-32 of all it holds."""
+        return self._crc
+
+    async def sync(self) -> None:
+        """Press the bytes to disk."""
+        with disk_errors(self.path):
+            await anyio.to_thread.run_sync(os.fsync, self._descriptor)
+
+    def chmod(self, mode: int) -> None:
+        """Set the permission bits, whatever the umask says."""
+        with disk_errors(self.path):
+            os.fchmod(self._descriptor, mode)
+
+    def close(self) -> None:
+        """Close the descriptor; the file stays."""
+        os.close(self._descriptor)
+
+    def stamp(self, mtime_ns: int | None) -> tuple[int, int]:
+        """Set the modification time; (size, mtime_ns) as the file has them now."""
+        with disk_errors(self.path):
+            if mtime_ns is not None:
+                os.utime(self._descriptor, ns=(mtime_ns, mtime_ns))
+            held = os.fstat(self._descriptor)
+            return held.st_size, held.st_mtime_ns
+
+
+>>>>>>> 7e6a256 (Mirror: trees compared in one pass, moves, --delete, --local-changes, tree ids and manifest)
 def sha384_of(path: Path) -> str:
     """Hex SHA-384 of a local file (blocking: call it in a thread)."""
     with path.open("rb") as source:

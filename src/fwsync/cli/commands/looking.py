@@ -86,7 +86,7 @@ def _print(common: Common, listing: Callable[[Flywheel], AsyncIterator[Line]], f
 
 
 def _ls_line(line: Line) -> str:
-    from fwsync.cli.progress import human
+    from fwsync.work import human
 
     size = human(line.size) if line.size is not None else ""
     return f"{line.type:<12} {size:>9}  {line.label}"

@@ -23,6 +23,24 @@ from fwsync.cli.selecting import selecting
 @click.option("--sidecar", type=click.Choice(["none", "json"]), help="Write metadata beside each file: NAME.json.")
 @click.option("--link", is_flag=True, default=None, help="Make equal files hard links to one.")
 @click.option("--chmod", metavar="MODE", help="Permission bits of the files, e.g. 640 (default: as the umask says).")
+@click.option(
+    "--local-changes",
+    type=click.Choice(["keep", "overwrite", "error"]),
+    help="Files changed locally: keep them (default), fetch them anew (theirs go to the trash), or refuse.",
+)
+@click.option(
+    "--delete",
+    type=click.Choice(["no", "trash", "permanent"]),
+    is_flag=False,
+    flag_value="trash",
+    help="Remove what this selection fetched and finds no more: to .fwsync/trash, or --delete permanent.",
+)
+@click.option(
+    "--max-delete",
+    metavar="N|N%",
+    help="Remove nothing if more would go (default: more than 50 files and more than 10%).",
+)
+@click.option("--new-tree", is_flag=True, help="Begin anew in a folder that is not the tree that was there.")
 @click.option("--zip-members", type=click.IntRange(1), metavar="N", help="Refuse zips with more members.")
 @click.option("--zip-bytes", metavar="SIZE", help="Refuse zips that unpack to more.")
 @click.option("--zip-ratio", type=click.IntRange(1), metavar="N", help="Refuse members that unpack to so many times.")
@@ -34,22 +52,24 @@ from fwsync.cli.selecting import selecting
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be fetched; change nothing.")
 @selecting
 @common
-def mirror(common: Common, dry_run: bool, **flags: object) -> int:
-    """Bring a selection of files into a local tree, and keep them in step. Nothing local is ever removed.
+def mirror(common: Common, dry_run: bool, new_tree: bool, **flags: object) -> int:
+    """Bring a selection of files into a local tree, and keep them in step.
 
     Without any wish that is every file on the project and its subjects, sessions and acquisitions. With --gear it is
     the outputs of that gear's latest complete run on each container. With --member, what matches inside zips is
-    fetched without the whole archives. A second run transfers nothing.
+    fetched without the whole archives. A second run transfers nothing; what was renamed or moved on the site is moved
+    here. Files that fwsync did not write, or that were changed since, are never touched unless you say so.
 
     \b
     Patterns match from the right at a slash: * stops at a slash, ** does not, a leading slash anchors.
     Examples:
       fwsync mirror --project lab/study --to data
       fwsync mirror --type nifti --where 'session.age>=20y,subject.sex=female' --to data
+      fwsync mirror --select t1 --to data --delete --dry-run
       fwsync mirror --gear bids-freesurfer --member '*/stats/aseg.stats' --to results
     """
     from fwsync.cli.start import run_summary
     from fwsync.operations.mirroring import mirror as operate
 
     settings = common.settings(**{f"mirror__{name}": value for name, value in flags.items()})
-    return run_summary(common, settings, lambda context: operate(context, dry=dry_run))
+    return run_summary(common, settings, lambda context: operate(context, dry=dry_run, new_tree=new_tree))

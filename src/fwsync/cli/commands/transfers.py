@@ -63,8 +63,9 @@ def upload(common: Common, files: tuple[str, ...], to: str, dry_run: bool, **fla
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--to", required=True, metavar="DIR", help="Target folder.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be fetched; change nothing.")
+@click.option("--new-tree", is_flag=True, help="Begin anew in a folder that is not the tree that was there.")
 @common
-def download(common: Common, paths: tuple[str, ...], to: str, dry_run: bool) -> int:
+def download(common: Common, paths: tuple[str, ...], to: str, dry_run: bool, new_tree: bool) -> int:
     """Bring files into a folder: single files, or all files right on containers. Verified, resumed, never half a file.
 
     \b
@@ -75,4 +76,6 @@ def download(common: Common, paths: tuple[str, ...], to: str, dry_run: bool) -> 
     from fwsync.cli.start import run_summary
     from fwsync.operations.transfers import download as operate
 
-    return run_summary(common, common.settings(), lambda context: operate(context, paths, to, dry=dry_run))
+    return run_summary(
+        common, common.settings(), lambda context: operate(context, paths, to, dry=dry_run, new_tree=new_tree)
+    )
