@@ -49,10 +49,14 @@ class Rearranger:
     # --- moves ----------------------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
-        """Settle the moves of a killed run: each file is at one of three places, and the index is told which."""
+        """Settle the moves of a killed run: each file is at one of three places, and the index is told which.
+
+        Files that wait go on when all had left their places: then no target was begun in vain. Else they go back.
+        """
         waiting = await self._index.open_moves()
+        onward = not any(move.temp and self._is_at(move.source, move) for move in waiting)
         while waiting:
-            left = [move for move in waiting if not self._settle(move)]
+            left = [move for move in waiting if not self._settle(move, onward)]
             if len(left) == len(waiting):
                 for move in left:
                     self._rescue(move)
@@ -60,24 +64,26 @@ class Rearranger:
             waiting = left
         await self._index.flush()
 
-    def _settle(self, move: Move) -> bool:
+    def _settle(self, move: Move, onward: bool) -> bool:
         """Whether it could be settled; a file that waits needs its target, or its old place, to be free."""
         if move.temp and os.path.lexists(temp := self._tree.locate(move.temp)):
-            for path, at_target in ((move.target, True), (move.source, False)):
+            for path in (move.target, move.source) if onward else (move.source, move.target):
                 place = self._tree.locate(path)
                 if not _occupied(place):
                     self._rename(temp, place)
-                    self._index.moved(move) if at_target else self._index.not_moved(move)
+                    self._index.moved(move) if path == move.target else self._index.not_moved(move)
                     self._tree.leave(move.temp)
                     return True
             return False
-        here = _inode(self._tree.locate(move.target)) == move.inode
-        if here and _inode(self._tree.locate(move.source)) != move.inode:
+        if self._is_at(move.target, move) and not self._is_at(move.source, move):
             self._index.moved(move)
             self._tree.leave(move.source)
         else:
             self._index.not_moved(move)
         return True
+
+    def _is_at(self, path: str, move: Move) -> bool:
+        return _inode(self._tree.locate(path)) == move.inode
 
     def _rescue(self, move: Move) -> None:
         """Someone took both places: the file goes to the trash, and is fetched again."""
