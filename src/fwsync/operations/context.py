@@ -46,7 +46,9 @@ class Run:
     def took(self, outcome: Outcome) -> None:
         """Count, record and show an outcome."""
         self.summary.add(outcome)
-        self.context.journal.record(self.id, outcome)
+        # A mirror that runs every night must not leave a row a file and night of which there is nothing to tell.
+        if outcome.state != "unchanged" or outcome.attempts or outcome.kind not in OF_TREES:
+            self.context.journal.record(self.id, outcome)
         self.context.reporter.outcome(outcome)
 
     async def carry_out(self, plan: Plan, handlers: Mapping[str, Handler], batching: Batching | None = None) -> None:
@@ -138,6 +140,9 @@ def _told(item: WorkItem) -> str:
         return ": " + ", ".join([*(f"{name} > {value}" for name, value in fields.items()), *added])
     return f" ({human(item.bytes)})" if item.kind.partition(".")[0] in _OF_FILES else ""
 
+
+OF_TREES = frozenset({"download.file", "download.member", "write.sidecar"})
+"""Items of which those that were unchanged without a look are counted, and not kept one by one."""
 
 _OF_FILES = ("download", "write", "move", "delete", "upload")
 
