@@ -85,7 +85,6 @@ class _Plans(NamedTuple):
         )
 
 
-
 class _Bringing:
     """One tree being brought into step."""
 

@@ -20,11 +20,12 @@ from fwsync.errors import TargetError
 from fwsync.plan.mirroring import CHANGED_LOCALLY, Local, untouched
 from fwsync.run.comparing import Planned
 from fwsync.run.index import LocalIndex, Move
-from fwsync.run.pool import Handler
+from fwsync.run.pool import Batching, Failure, Handler
 from fwsync.run.tree import Tree, disk_errors
 from fwsync.work import DeleteFile, FetchFile, MoveFile, Outcome, WorkItem
 
 BATCH = 1000
+HERE = ("done", "unchanged")
 log = logs.get("run")
 
 
@@ -45,6 +46,20 @@ class Rearranger:
             "download.member": self.bring,
             "write.sidecar": self.bring,
         }
+
+    def batching(self, batching: Batching) -> Batching:
+        """The same batches, but for changed files, which are put aside one by one."""
+
+        async def bring(items: Sequence[WorkItem]) -> Sequence[Outcome | Failure]:
+            answers = await batching.handler(items)
+            come = {answer.key for answer in answers if isinstance(answer, Outcome) and answer.state in HERE}
+            self.unfetched.update(item.payload.file_id or "" for item in items if item.key not in come)
+            return answers
+
+        def takes(item: WorkItem) -> bool:
+            return batching.takes(item) and not item.payload.aside
+
+        return msgspec.structs.replace(batching, handler=bring, takes=takes)
 
     # --- moves ----------------------------------------------------------------------------------------------------
 
@@ -205,7 +220,7 @@ class Rearranger:
         try:
             outcomes = await self._fetch(item, parent)
         finally:
-            if not any(outcome.state in ("done", "unchanged") for outcome in outcomes):
+            if not any(outcome.state in HERE for outcome in outcomes):
                 self.unfetched.add(file.file_id or "")
                 if aside is not None:
                     self._put_back(aside, self._tree.locate(file.path))

@@ -152,8 +152,6 @@ class Tree:
         return f"{folder}{slash}{OWN_PARTIAL}{mark}"
 
 
-<<<<<<< HEAD
-=======
 def _walk(root: str, prefix: str) -> Iterator[tuple[str, Local]]:
     try:
         with os.scandir(f"{root}/{prefix}") as listing:
@@ -186,88 +184,6 @@ def _ours(name: str, prefix: str) -> bool:
     return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-class PartFile:
-    """A sink over a partial file. It keeps a running hash and CRC of all that it holds."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.position = 0
-        self._hash = hashlib.sha384()
-        self._crc = 0
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # No link is followed: someone else may have put one there.
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-
-    async def take_over(self) -> None:
-        """Go on from the bytes that a dead run left: they are hashed first."""
-        with disk_errors(self.path):
-            await anyio.to_thread.run_sync(self._rehash)
-
-    def _rehash(self) -> None:
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        while piece := os.read(self._descriptor, 1 << 20):
-            self._count(piece)
-
-    def _count(self, data: bytes) -> None:
-        self._hash.update(data)
-        self._crc = zlib.crc32(data, self._crc)
-        self.position += len(data)
-
-    async def write(self, data: bytes) -> None:
-        """Append. Small pieces are hashed and written inline: a thread hop costs more than the work."""
-        with disk_errors(self.path):
-            if len(data) >= HASH_IN_THREAD:
-                await anyio.to_thread.run_sync(self._write, data)
-            else:
-                self._write(data)
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        self._count(data)
-
-    async def restart(self) -> None:
-        """Forget everything."""
-        if self.position:
-            with disk_errors(self.path):
-                os.ftruncate(self._descriptor, 0)
-                os.lseek(self._descriptor, 0, os.SEEK_SET)
-            self.position, self._crc, self._hash = 0, 0, hashlib.sha384()
-
-    async def sha384(self) -> str:
-        """Hex digest of all it holds."""
-        return self._hash.hexdigest()
-
-    def crc32(self) -> int:
-        """CRC-32 of all it holds."""
-        return self._crc
-
-    async def sync(self) -> None:
-        """Press the bytes to disk."""
-        with disk_errors(self.path):
-            await anyio.to_thread.run_sync(os.fsync, self._descriptor)
-
-    def chmod(self, mode: int) -> None:
-        """Set the permission bits, whatever the umask says."""
-        with disk_errors(self.path):
-            os.fchmod(self._descriptor, mode)
-
-    def close(self) -> None:
-        """Close the descriptor; the file stays."""
-        os.close(self._descriptor)
-
-    def stamp(self, mtime_ns: int | None) -> tuple[int, int]:
-        """Set the modification time; (size, mtime_ns) as the file has them now."""
-        with disk_errors(self.path):
-            if mtime_ns is not None:
-                os.utime(self._descriptor, ns=(mtime_ns, mtime_ns))
-            held = os.fstat(self._descriptor)
-            return held.st_size, held.st_mtime_ns
-
-
->>>>>>> 7e6a256 (Mirror: trees compared in one pass, moves, --delete, --local-changes, tree ids and manifest)
 def sha384_of(path: Path) -> str:
     """Hex SHA-384 of a local file (blocking: call it in a thread)."""
     with path.open("rb") as source:
