@@ -136,6 +136,39 @@ def test_a_renamed_subject_with_a_local_change_keeps_it_and_fetches_anew(person:
     assert held == fresh(person, study)
 
 
+def test_sidecars_move_along_and_say_the_new_names(person: Person, study: Any) -> None:
+    mirror(person, study, "--sidecar", "json")
+    subject(study, "sub-01").update(label="patient-7")
+    moved = mirror(person, study, "--sidecar", "json")
+    assert moved["by_kind"]["move.local"] == {"done": 6}
+    folder = person.work / "again"
+    mirror(person, study, "--sidecar", "json", to="again")
+    assert digests(person.work / "out") == digests(folder)
+    assert not (person.work / f"out/{study.label}/sub-01").exists()
+
+
+def test_another_layout_moves_the_tree(person: Person, study: Any) -> None:
+    mirror(person, study)
+    flat = ("--layout", "{subject}_{file.name}")
+    moved = mirror(person, study, *flat)
+    assert (moved["by_kind"], moved["bytes"]) == ({"move.local": {"done": 6}}, 0)
+    assert sorted(os.listdir(person.work / "out")) == [
+        ".fwsync",
+        *(f"sub-{subject:02}_scan-{number}.txt" for subject in (1, 2) for number in range(3)),
+    ]
+    assert mirror(person, study, *flat)["states"] == {"unchanged": 6}
+
+
+def test_a_download_moves_nothing(person: Person, study: Any) -> None:
+    path = f"lab/{study.label}/sub-01/ses-1/T1w"
+    assert person.types("download", f"{path}/scan-0.txt", "--to", "here").returncode == 0
+    assert person.types("download", path, "--to", "here").returncode == 0
+    assert sorted(digests(person.work / "here")) == [
+        *(f"T1w/scan-{number}.txt" for number in range(3)),
+        "scan-0.txt",
+    ]
+
+
 # --- removals ---------------------------------------------------------------------------------------------------------
 
 

@@ -30,12 +30,14 @@ from fwsync.work import Entry, Outcome, Plan, Summary
 
 
 class Sync(msgspec.Struct, frozen=True, kw_only=True):
-    """How a tree is kept in step. `selection` names what is wanted: only what it alone has claimed is ever removed."""
+    """How a tree is kept in step. `selection` names what is wanted: only what it alone has claimed is ever removed.
+    Without `moves`, a file stays where an earlier run put it."""
 
     selection: str = "download"
     local_changes: LocalChanges = "keep"
     delete: Literal["no", "trash", "permanent"] = "no"
     brake: Brake = Brake()
+    moves: bool = False
     new_tree: bool = False
 
 
@@ -101,7 +103,7 @@ class _Bringing:
     ) -> None:
         self._context, self._tree, self._known, self._shelf, self._sync = context, tree, known, shelf, sync
         self._settled, self._notes, self._complete = settled, list(notes), complete
-        self._compared = Compared(shelf, sync.local_changes)
+        self._compared = Compared(shelf, sync.local_changes, moves=sync.moves)
         self._removes = False
 
     async def work(self, run: Run) -> None:
@@ -124,7 +126,12 @@ class _Bringing:
         await self._known.claim(compared.unclaimed())
         await rearranger.begin(compared.moves())
         handlers = {**fetcher.handlers(), **rearranger.handlers()}
-        await run.carry_out_in_turn(plans, handlers, rearranger.batching(fetcher.batching()))
+        try:
+            await run.carry_out_in_turn(plans, handlers, rearranger.batching(fetcher.batching()))
+        finally:
+            # A run that was stopped, or that retries a part, must not leave files waiting beside their places.
+            with anyio.CancelScope(shield=True):
+                await rearranger.settle()
         await fetcher.sweep()
         if self._removes:
             await self._forget()

@@ -125,6 +125,8 @@ def pairs(
 
 def same(row: Indexed, fetch: FetchFile) -> bool:
     """Whether a row is surely of the content that is wanted: stricter than `holds`, since nothing was fetched there."""
+    if fetch.content is not None:
+        return row.file_id == fetch.file_id and row.version is None  # a sidecar moves along, and is written anew then
     if not holds(row, fetch):
         return False
     if fetch.member is not None:
@@ -180,6 +182,6 @@ def kept(entry: Indexed) -> Outcome:
         kind="delete.local",
         state="skipped",
         target=entry.path,
-        reason="no longer on the site, but changed locally; kept as it is",
+        reason="no longer wanted here, but changed locally; kept as it is",
         attempts=0,
     )

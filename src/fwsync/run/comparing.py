@@ -47,8 +47,9 @@ class Planned(NamedTuple):
 class Compared:
     """What a comparison found. Blocking: `run` belongs in a thread."""
 
-    def __init__(self, shelf: Shelf, policy: LocalChanges) -> None:
-        self._shelf, self._policy = shelf, policy
+    def __init__(self, shelf: Shelf, policy: LocalChanges, *, moves: bool = True) -> None:
+        """Without `moves`, what lies elsewhere in the tree is fetched again where it is wanted."""
+        self._shelf, self._policy, self._moves = shelf, policy, moves
         self.indexed = 0
         self.changed: list[str] = []
         """The first few paths that were changed locally; `changes` counts them all."""
@@ -68,7 +69,8 @@ class Compared:
                 self._take(batch)
                 batch = []
         self._take(batch)
-        self._pair()
+        if self._moves:
+            self._pair()
 
     def _take(self, lines: list[Abreast]) -> None:
         states: list[tuple[int, Judged]] = []
@@ -100,7 +102,7 @@ class Compared:
         self._shelf.judge(states)
         self._shelf.fill("insert into surplus values (?,?,?,?,?,?)", surplus)
         self._shelf.fill("insert into unclaimed values (?)", unclaimed)
-        if self.indexed:
+        if self.indexed and self._moves:
             self._shelf.fill("insert into missing values (?,?,?)", missing)
 
     def _changed(self, path: str) -> None:

@@ -134,14 +134,16 @@ class Rearranger:
         return Move(source=source, temp=temp, target=one.target, inode=held.st_ino, entry=entry)
 
     async def move(self, item: WorkItem, parent: str | None) -> Sequence[Outcome]:
-        """Move one file within the tree; one that can't be moved is fetched."""
+        """Move one file within the tree; one that can't be moved is fetched. A sidecar that says other things now is
+        written anew in its new place."""
         if not isinstance(item.payload, MoveFile):
             raise TypeError(f"{item.kind} needs a MoveFile")
+        fetch = item.payload.fetch
         for move in await self._index.open_moves(item.payload.source):
-            if move.target != item.payload.fetch.path or not await self._move(move):
-                break
-            return [item.outcome("done", ref=item.payload.fetch.file_id)]
-        return await self.bring(msgspec.structs.replace(item, payload=item.payload.fetch), parent)
+            stale = fetch.content is not None and move.entry.hash != fetch.hash
+            if move.target == fetch.path and await self._move(move) and not stale:
+                return [item.outcome("done", ref=fetch.file_id)]
+        return await self.bring(msgspec.structs.replace(item, payload=fetch), parent)
 
     async def _move(self, move: Move) -> bool:
         place = self._tree.locate(move.target)

@@ -8,7 +8,8 @@
     some id     nothing                       the tree was moved here (what is known of it follows), was copied here
                                               (it gets an id of its own), or its journal is lost (its manifest tells)
 
-`--new-tree` forgets what is known of the path, and goes on as if nothing were.
+`--new-tree` begins anew: the path gets a new id, nothing is known of what lies there, and equal files are adopted by
+their hashes.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ async def open_tree(tree: Tree, journal: Journal, *, write: bool, new_tree: bool
     """
     tree.resolve()
     here = str(tree.real)
-    known, marked = await index.id_of(journal, here), tree.marker()
     if new_tree:
         if write:
             await index.forget_root(journal, here)
-        known = None
+        return await _go_on(tree, journal, here if write else "", secrets.token_hex(16), write=write)
+    known, marked = await index.id_of(journal, here), tree.marker()
     if known is not None and (marked is None or (known and marked != known)):
         raise NotAsAskedError(_refused(here, gone=marked is None))
     if known is not None:

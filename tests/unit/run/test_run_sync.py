@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fwsync.errors import NotAsAskedError, TargetError
-from fwsync.plan.mirroring import Indexed, Local
+from fwsync.plan.mirroring import Indexed, Local, WantedFile, item_of
 from fwsync.plan.paths import Step
+from fwsync.plan.syncing import removal
 from fwsync.run import index as trees
 from fwsync.run import manifest
 from fwsync.run.comparing import Compared
@@ -239,6 +241,103 @@ async def test_a_place_that_someone_took_meanwhile_is_left_to_them(tmp_path: Pat
         assert sorted(place.read_text() for place in below.iterdir()) == ["one", "two"]
 
 
+# --- removals and puttings aside ----------------------------------------------------------------------------------------
+
+
+def rearranger_of(world: World, fetch: Any = None) -> Rearranger:
+    return Rearranger(world.tree, world.index, "run", fetch or world.fetch)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> Any:
+    root = tmp_path / "tree"
+    root.mkdir()
+    async with Journal(tmp_path / "state") as journal:
+        yield World(tmp_path / "state", journal, root)
+
+
+async def test_a_file_that_changed_after_the_comparison_is_not_removed(world: World) -> None:
+    entry = put(world.root, "d/a", "one")
+    put(world.root, "d/a", "mine")
+    (outcome,) = await rearranger_of(world).remove(removal(entry, permanent=False), None)
+    assert (outcome.state, contents(world.root)) == ("skipped", {"d/a": "mine"})
+
+
+async def test_a_removed_file_is_in_the_trash_and_its_folders_go_when_empty(world: World) -> None:
+    entries = [put(world.root, path, "one") for path in ("d/e/a", "d/b")]
+    await world.journal.put_files(world.index.root, entries, "present")
+    at_work = rearranger_of(world)
+    (outcome,) = await at_work.remove(removal(entries[0], permanent=False), None)
+    assert (outcome.state, contents(world.root)) == ("done", {"d/b": "one"})
+    assert not (world.root / "d/e").exists()
+    assert (world.root / ".fwsync/trash/run/d/e/a").read_text() == "one"
+    put(world.root, "d/e/a", "one")
+    await at_work.remove(removal(entries[0], permanent=False), None)
+    assert sorted(os.listdir(world.root / ".fwsync/trash/run/d/e")) == ["a", "a~again1"], "nothing in it is lost"
+    await at_work.remove(removal(entries[1], permanent=True), None)
+    assert (contents(world.root), (world.root / "d").exists()) == ({}, False)
+    await world.index.flush()
+    assert await world.journal.index(world.index.root) == {}
+    (again,) = await at_work.remove(removal(entries[0], permanent=False), None)
+    assert again.state == "done", "a file that is gone was removed by a run that was killed"
+
+
+async def test_a_trash_that_leads_elsewhere_is_not_used(world: World, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (world.root / ".fwsync").mkdir()
+    (world.root / ".fwsync/trash").symlink_to(tmp_path / "elsewhere")
+    entry = put(world.root, "a", "one")
+    with pytest.raises(TargetError, match="leaves the target folder"):
+        await rearranger_of(world).remove(removal(entry, permanent=False), None)
+    assert (contents(world.root), os.listdir(tmp_path / "elsewhere")) == ({"a": "one"}, [])
+
+
+async def test_no_copy_is_removed_of_a_file_that_could_not_be_fetched(world: World) -> None:
+    entry = put(world.root, "a", "one")
+
+    async def fails(item: WorkItem, _parent: str | None) -> list[Outcome]:
+        return [item.outcome("failed", reason="no")]
+
+    at_work = rearranger_of(world, fails)
+    wanted = WantedFile(msgspec.structs.replace(fetch_of("one"), path="b", version=2), "b")
+    await at_work.bring(item_of(wanted), None)
+    (outcome,) = await at_work.remove(removal(entry, permanent=True), None)
+    assert (outcome.state, contents(world.root)) == ("skipped", {"a": "one"})
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+async def test_a_changed_file_is_in_the_trash_only_when_it_was_replaced(
+    world: World, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a file system that has no hard links."""
+    if not links:
+        monkeypatch.setattr(os, "link", _no_links)
+    entry = put(world.root, "a", "one")
+    await world.journal.put_files(world.index.root, [entry], "present")
+    put(world.root, "a", "mine", 5)
+    item = item_of(WantedFile(msgspec.structs.replace(fetch_of("two"), path="a", aside=True), "a"))
+
+    async def fails(item: WorkItem, _parent: str | None) -> list[Outcome]:
+        return [item.outcome("failed", reason="no")]
+
+    await rearranger_of(world, fails).bring(item, None)
+    assert contents(world.root) == {"a": "mine"}
+    assert not list((world.root / ".fwsync/trash/run").iterdir())
+
+    async def replaces(item: WorkItem, _parent: str | None) -> list[Outcome]:
+        (world.root / "new").write_text("two")
+        (world.root / "new").replace(world.root / "a")
+        return [item.outcome("done")]
+
+    await rearranger_of(world, replaces).bring(item, None)
+    assert contents(world.root) == {"a": "two"}
+    assert (world.root / ".fwsync/trash/run/a").read_text() == "mine"
+
+
+def _no_links(*_: object, **__: object) -> None:
+    raise PermissionError(1, "no links here")
+
+
 # --- which tree it is -----------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +361,20 @@ async def test_trees_are_known_by_their_markers(tmp_path: Path) -> None:
         assert await journal.index(str(root)) == {}
         fresh = await open_tree(Tree(root), journal, write=True)
         assert fresh.id != opened.id, "its old path is nobody's now"
+
+
+async def test_a_new_tree_knows_nothing(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree")
+    async with Journal(tmp_path / "state") as journal:
+        opened = await open_tree(tree, journal, write=True)
+        await journal.put_file(opened.root, put(tree.root, "a", "one"), "present")
+        await keep_manifest(tree, journal, opened.root)
+        looked = await open_tree(tree, journal, write=False, new_tree=True)
+        assert await journal.index(looked.root) == {}
+        assert (await journal.index(opened.root)).keys() == {"a"}, "a look forgets nothing"
+        anew = await open_tree(tree, journal, write=True, new_tree=True)
+        assert anew.id != opened.id
+        assert await journal.index(anew.root) == {}
 
 
 async def test_a_marker_and_a_journal_from_before_ids(tmp_path: Path) -> None:
