@@ -147,6 +147,22 @@ def test_sidecars_move_along_and_say_the_new_names(person: Person, study: Any) -
     assert not (person.work / f"out/{study.label}/sub-01").exists()
 
 
+def test_hard_links_are_moved_round_as_well(person: Person, study: Any) -> None:
+    """Equal files share an inode: a rename of one onto another does nothing, and must not leave a copy behind."""
+    for number in (1, 2):
+        put(acquisition_of(study, f"sub-0{number}"), "same.txt", "the same in both\n")
+    mirror(person, study, "--link")
+    for old, new in (("sub-01", "x"), ("sub-02", "sub-01"), ("x", "sub-02")):
+        subject(study, old).update(label=new)
+    mirror(person, study, "--link")
+    assert digests(person.work / "out") == fresh(person, study)
+    for old, new in (("sub-02", "sub-03"), ("sub-01", "sub-02")):
+        subject(study, old).update(label=new)
+    mirror(person, study, "--link")
+    assert digests(person.work / "out") == fresh(person, study)
+    assert mirror(person, study, "--link")["states"] == {"unchanged": 8}
+
+
 def test_another_layout_moves_the_tree(person: Person, study: Any) -> None:
     mirror(person, study)
     flat = ("--layout", "{subject}_{file.name}")

@@ -12,6 +12,7 @@ All of it is what differs: a run that finds nothing to do writes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -61,7 +62,11 @@ class Compared:
         """Compare all three."""
         self._shelf.script(_SCHEMA)
         wanted = ((number, one.fetch) for some in self._shelf.wanted() for number, one in some)
-        lines = abreast(wanted, index, found)
+        rows = iter(index)
+        first = next(rows, None)
+        # Into an empty tree nothing is moved: then what is missing, which is everything, need not be noted.
+        self._moves &= first is not None
+        lines = abreast(wanted, rows if first is None else chain([first], rows), found)
         batch: list[Abreast] = []
         for line in lines:
             batch.append(line)
@@ -102,7 +107,7 @@ class Compared:
         self._shelf.judge(states)
         self._shelf.fill("insert into surplus values (?,?,?,?,?,?)", surplus)
         self._shelf.fill("insert into unclaimed values (?)", unclaimed)
-        if self.indexed and self._moves:
+        if self._moves:
             self._shelf.fill("insert into missing values (?,?,?)", missing)
 
     def _changed(self, path: str) -> None:

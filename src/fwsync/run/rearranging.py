@@ -186,6 +186,8 @@ class Rearranger:
                 place.rmdir()
             place.parent.mkdir(parents=True, exist_ok=True)
             source.replace(place)
+            if os.path.lexists(source) and os.path.samestat(source.lstat(), place.lstat()):
+                source.unlink()  # two names of one file: the rename did nothing
 
     # --- removals -------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from fwsync.errors import NotAsAskedError, TargetError
 from fwsync.plan.mirroring import Indexed, Local, WantedFile, item_of
 from fwsync.plan.paths import Step
-from fwsync.plan.syncing import removal
+from fwsync.plan.syncing import Claimed, removal
 from fwsync.run import index as trees
 from fwsync.run import manifest
 from fwsync.run.comparing import Compared
@@ -239,6 +240,36 @@ async def test_a_place_that_someone_took_meanwhile_is_left_to_them(tmp_path: Pat
         assert {outcome.state for outcome in outcomes} == {"skipped"}
         below = root / ".fwsync/trash/run"
         assert sorted(place.read_text() for place in below.iterdir()) == ["one", "two"]
+
+
+def test_a_comparison_needs_little_memory(tmp_path: Path) -> None:
+    """Twenty thousand files, half of them renamed: what is compared is never all in memory."""
+    count = 20_000
+
+    def row(number: int) -> Claimed:
+        old = number < count // 2
+        path = f"{'old' if old else 'stays'}/{number:06}.dat"
+        entry = Indexed(
+            path=path, file_id=f"{number:024x}", version=1, hash=f"h{number}", member=None, size=1, mtime_ns=1
+        )
+        return Claimed(entry, True, False)
+
+    def wanted(number: int) -> tuple[list[Step], FetchFile]:
+        folder = "new" if number < count // 2 else "stays"
+        file = msgspec.structs.replace(fetch_of(f"{number:024x}"), size=1, hash=f"h{number}")
+        return [Step(folder, folder), Step(str(number), f"{number:06}.dat")], file
+
+    with Shelf(tmp_path, "linux") as shelf:
+        shelf.add(wanted(number) for number in range(count))
+        shelf.settle()
+        compared = Compared(shelf, "keep")
+        tracemalloc.start()
+        compared.run(map(row, range(count)), ((row(number).entry.path, Local(1, 1)) for number in range(count)))
+        moves = sum(1 for _ in compared.moves())
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert moves == compared.move_count() == count // 2
+    assert peak < 12 * 1024 * 1024
 
 
 # --- removals and puttings aside ----------------------------------------------------------------------------------------
