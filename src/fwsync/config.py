@@ -22,6 +22,7 @@ import msgspec
 from fwsync.errors import ConfigError
 from fwsync.selection import RunChoice, Side, Versions
 
+Order = Literal["path", "smallest", "largest", "newest", "oldest"]
 Platform = Literal["auto", "universal", "linux", "windows", "macos"]
 
 
@@ -51,6 +52,7 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     page_size: int = 1000
     split: int = 1
     ca_bundle: str = ""
+    bwlimit: str = ""
 
 
 class ImportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,6 +137,8 @@ class MirrorSettings(SelectionSettings, frozen=True, kw_only=True, forbid_unknow
     zip_members: int = 100_000
     zip_bytes: str = "1T"
     zip_ratio: int = 200
+    max_transfer: str = ""
+    order: Order = "path"
 
 
 def parse_mode(text: str) -> int | None:
@@ -156,13 +160,15 @@ class UploadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     sidecar: Literal["json", "none"] = "json"
     keep_times: bool = False
     on_conflict: Literal["skip", "update", "error"] = "update"
+    max_transfer: str = ""
 
 
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the journal and locks live, and how hard files are pressed to disk."""
+    """Where the journal and locks live, how hard files are pressed to disk, how long to wait for another run."""
 
     folder: str = ""
     fsync: Literal["batch", "always", "never"] = "batch"
+    wait: str = ""
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

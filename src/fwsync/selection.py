@@ -249,6 +249,15 @@ def parse_size(text: str, flag: str) -> int:
     return round(float(found.group(1)) * SIZE_UNITS[unit])
 
 
+def parse_interval(text: str, flag: str) -> float:
+    """Seconds from `30s`, `5m`, `2h` or `1d`. UsageError for anything else, zero too."""
+    found = re.match(r"\s*([0-9]+(?:\.[0-9]+)?)([smhd])\s*\Z", text)
+    seconds = float(found.group(1)) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found.group(2)] if found else 0.0
+    if not seconds:
+        raise UsageError(f"{flag} {text!r}: not an interval; write it like 30s, 5m, 2h or 1d")
+    return seconds
+
+
 def parse_moment(text: str, flag: str, now: datetime) -> str:
     """ISO 8601 in UTC from a date, a time, or an age such as `7d`. UsageError for anything else."""
     found = _AMOUNT.match(text)

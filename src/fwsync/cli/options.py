@@ -53,6 +53,36 @@ _FLAGS = (
 )
 
 
+_MOVING = (
+    click.option(
+        "--wait",
+        "state__wait",
+        is_flag=False,
+        flag_value="forever",
+        metavar="[INTERVAL]",
+        help="While another run is at work on the same target wait, for so long (5m, 2h) or until it ends.",
+    ),
+    click.option(
+        "--bwlimit",
+        "network__bwlimit",
+        metavar="RATE",
+        help="Most bytes per second, e.g. 50M, or by time of day: '08:00,2M 18:00,off'.",
+    ),
+)
+
+
+def moving(command: F) -> F:
+    """Add the flags of commands that move files: `state__wait` and `network__bwlimit`."""
+    for flag in reversed(_MOVING):
+        command = flag(command)
+    return command
+
+
+def in_section(section: str, flags: dict[str, Any]) -> dict[str, Any]:
+    """Flags as `Common.settings` takes them: those that name no section belong to this one."""
+    return {name if "__" in name else f"{section}__{name}": value for name, value in flags.items()}
+
+
 def common(command: F) -> F:
     """Add the common flags; the command gets them as one `Common` named `common`."""
 

@@ -77,6 +77,24 @@ _ANALYSES = (
 )  # fmt: skip
 
 
+_LIMITS = (
+    click.option(
+        "--max-transfer", metavar="SIZE", help="Stop before the file that would exceed so much in one run, e.g. 100G."
+    ),
+    click.option(
+        "--order", type=click.Choice(["path", "smallest", "largest", "newest", "oldest"]),
+        help="Which files come first (default: path).",
+    ),
+)  # fmt: skip
+
+
+def limiting(command: F) -> F:
+    """Add the flags that say how much comes down in one run, and in which order."""
+    for flag in reversed(_LIMITS):
+        command = flag(command)
+    return command
+
+
 def selecting(command: F) -> F:
     """Add the flags of a selection."""
     for flag in reversed((*_WHERE, *_FILES, *_ANALYSES)):

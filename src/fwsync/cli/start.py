@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import TypeVar
 
 import anyio
@@ -23,13 +24,15 @@ from fwsync.work import Summary
 T = TypeVar("T")
 
 
-def run_summary(common: Common, settings: Settings, work: Callable[[Context], Awaitable[Summary]]) -> int:
-    """Run an operation that changes something; prints the summary; the exit code."""
+def run_summary(
+    common: Common, settings: Settings, work: Callable[[Context], Awaitable[Summary]], *, offline: bool = False
+) -> int:
+    """Run an operation that changes something; prints the summary; the exit code. `offline`: it asks no site."""
 
     held: list[Summary] = []
 
     async def main() -> int:
-        return await _until_stopped(lambda: _operate(common, settings, work, held))
+        return await _until_stopped(lambda: _operate(common, settings, work, held, offline=offline))
 
     try:
         code = _on_loop(main)
@@ -43,27 +46,49 @@ def run_summary(common: Common, settings: Settings, work: Callable[[Context], Aw
 
 
 async def _operate(
-    common: Common, settings: Settings, work: Callable[[Context], Awaitable[Summary]], held: list[Summary]
+    common: Common,
+    settings: Settings,
+    work: Callable[[Context], Awaitable[Summary]],
+    held: list[Summary],
+    *,
+    offline: bool,
 ) -> None:
+    async with _opened(common, settings, offline=offline) as context:
+        try:
+            held.append(await work(context))
+        except BaseException:
+            if context.ended is not None:
+                held.append(context.ended)
+            raise
+
+
+@asynccontextmanager
+async def _opened(common: Common, settings: Settings, *, offline: bool) -> AsyncIterator[Context]:
+    """What an operation works with: site, journal and progress."""
     logs.set_up(form=settings.log.format, level=settings.log.level)
-    key = find_key(settings, flag=common.api_key_file)
-    reporter = reporter_for(common)
-    try:
-        async with (
-            Flywheel.from_key(key.text, settings.network, on_retry=reporter.retry) as fw,
-            Journal(settings.state_folder) as journal,
-        ):
+    async with AsyncExitStack() as stack:
+        fw = Flywheel.nowhere()
+        key = None if offline else find_key(settings, flag=common.api_key_file)
+        reporter = stack.enter_context(closing(reporter_for(common)))
+        if key is not None:
+            fw = await stack.enter_async_context(Flywheel.from_key(key.text, settings.network, on_retry=reporter.retry))
+        journal = await stack.enter_async_context(Journal(settings.state_folder))
+        if key is not None:
             reporter.phase(f"signing in at {fw.site}")
             await fw.auth_status()
-            context = Context(fw=fw, journal=journal, settings=settings, reporter=reporter)
-            try:
-                held.append(await work(context))
-            except BaseException:
-                if context.ended is not None:
-                    held.append(context.ended)
-                raise
-    finally:
-        reporter.close()
+        yield Context(fw=fw, journal=journal, settings=settings, reporter=reporter)
+
+
+def run_context(
+    common: Common, settings: Settings, work: Callable[[Context], Awaitable[T]], offline: bool = False
+) -> T:
+    """Run something that changes nothing and needs the journal too. `offline`: it asks no site."""
+
+    async def main() -> T:
+        async with _opened(common, settings, offline=offline) as context:
+            return await work(context)
+
+    return _on_loop(main)
 
 
 def run_reading(common: Common, settings: Settings, work: Callable[[Flywheel], Awaitable[T]]) -> T:

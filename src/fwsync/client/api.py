@@ -109,6 +109,11 @@ class Flywheel:
         parsed = ApiKey.parse(key) if isinstance(key, str) else key
         return cls(ApiSession(parsed, settings, on_retry=on_retry))
 
+    @classmethod
+    def nowhere(cls) -> Flywheel:
+        """In the place of a site for work that asks none. It is not entered, and has no name."""
+        return cls(ApiSession(ApiKey(scheme="https", host="", port=443, secret="")))
+
     async def __aenter__(self) -> Self:
         await self.session.__aenter__()
         return self
@@ -122,6 +127,10 @@ class Flywheel:
     def site(self) -> str:
         """The site's name: host, and port where unusual."""
         return self.session.key.site
+
+    def count_anew(self) -> None:
+        """Requests, writes and retries are counted from here on."""
+        self.session.requests = self.session.writes = self.session.retries = 0
 
     @property
     def requests(self) -> int:

@@ -241,6 +241,8 @@ async def _inflate(session: ApiSession, file: FetchFile, sink: Sink, meter: Mete
         try:
             async for data in response.content.iter_any():
                 meter.bytes += len(data)
+                if session.pacer is not None:
+                    await session.pacer.take(len(data))
                 for piece in unpacker.feed(data):
                     await sink.write(piece)
         except (zlib.error, ValueError) as error:

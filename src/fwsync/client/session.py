@@ -24,6 +24,7 @@ import fwsync
 from fwsync import logs
 from fwsync.client import retry, urls
 from fwsync.client.key import ApiKey
+from fwsync.client.pacing import Pacer
 from fwsync.config import NetworkSettings
 from fwsync.errors import (
     AuthError,
@@ -102,6 +103,7 @@ class ApiSession:
         self.policy = retry.Policy(tries=self.settings.tries, seconds=self.settings.retry_seconds)
         self.calls = retry.AdaptiveLimiter(self.settings.calls, self.settings.max_calls)
         self.bodies = retry.AdaptiveLimiter(self.settings.bodies, self.settings.max_bodies)
+        self.pacer = Pacer.of(self.settings.bwlimit)
         self.requests = 0
         self.writes = 0
         self.retries = 0

@@ -184,6 +184,8 @@ async def pour(session: ApiSession, response: aiohttp.ClientResponse, sink: Take
     try:
         async for data in response.content.iter_any():
             meter.bytes += len(data)
+            if session.pacer is not None:
+                await session.pacer.take(len(data))
             await sink.write(data)
     except NotAsAskedError:
         raise

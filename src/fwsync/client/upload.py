@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import secrets
 import time
@@ -19,6 +20,7 @@ from yarl import URL
 
 from fwsync.client import urls
 from fwsync.client.api import Flywheel
+from fwsync.client.pacing import Pacer
 from fwsync.client.session import ApiSession, FailedTryError, decode
 from fwsync.client.transfer import HASH_PREFIX
 from fwsync.errors import LostAnswerError, NotAsAskedError, ProtocolError, UnreachableError
@@ -314,6 +316,8 @@ async def _put(
     whole: list[bool] = []
 
     async def once() -> bytes:
+        if data is not None and session.pacer is not None:
+            await session.pacer.take(len(data))
         with anyio.CancelScope(deadline=anyio.current_time() + quiet) as scope:
             body: bytes | AsyncIterator[bytes]
             if data is not None:
@@ -321,7 +325,7 @@ async def _put(
                 whole.append(True)
                 scope.deadline = anyio.current_time() + 10 * quiet
             else:
-                body = _body(file, span, around, scope, quiet, whole)
+                body = _body(file, span, around, scope, quiet, whole, session.pacer)
             async with session.open(method, url, what, data=body, headers=headers, signed=signed) as response:
                 if tags is not None and "ETag" in response.headers:
                     tags.append(response.headers["ETag"])
@@ -347,6 +351,7 @@ async def _body(
     scope: anyio.CancelScope,
     quiet: float,
     whole: list[bool],
+    pacer: Pacer | None,
 ) -> AsyncIterator[bytes]:
     """The bytes of a request; `whole` gets an entry before the last ones leave."""
     begin, end = span
@@ -363,6 +368,9 @@ async def _body(
                 )
                 if not piece:
                     raise NotAsAskedError(f"{file.source}: became shorter while it was being sent")
+                if pacer is not None:
+                    scope.deadline = math.inf  # it is us who wait
+                    await pacer.take(len(piece))
                 left -= len(piece)
                 if not left and not around[1]:
                     whole.append(True)

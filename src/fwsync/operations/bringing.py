@@ -14,18 +14,19 @@ import msgspec
 
 from fwsync.config import parse_mode
 from fwsync.errors import NotAsAskedError, TargetError
-from fwsync.operations.context import Context, Run, dry_run, guarded
+from fwsync.operations.context import Context, Run, dry_run, guarded, within
+from fwsync.operations.turns import turn
 from fwsync.plan import paths
 from fwsync.plan.syncing import Brake, LocalChanges, halted, kept, removal
 from fwsync.run import manifest
 from fwsync.run.comparing import Compared
 from fwsync.run.fetching import Fetcher
 from fwsync.run.index import LocalIndex
-from fwsync.run.lock import hold
 from fwsync.run.rearranging import Rearranger
 from fwsync.run.roots import keep_manifest, open_tree
 from fwsync.run.shelf import Shelf
 from fwsync.run.tree import Tree
+from fwsync.selection import parse_size
 from fwsync.work import Entry, Outcome, Plan, Summary
 
 
@@ -55,13 +56,16 @@ async def bring(
     dry: bool = False,
 ) -> Summary:
     """Fetch what the tree at `to` does not hold yet. `settled` are outcomes of gathering, such as unreadable zips."""
-    parse_mode(context.settings.mirror.chmod)
+    options = context.settings.mirror
+    parse_mode(options.chmod)
+    if options.max_transfer:
+        parse_size(options.max_transfer, "--max-transfer")
     collided = shelf.settle()
-    if collided and context.settings.mirror.on_collision == "error":
+    if collided and options.on_collision == "error":
         raise NotAsAskedError(_collisions(collided))
     tree = Tree(Path(to).expanduser())
     tree.resolve()
-    with hold(context.settings.state_folder, f"tree {tree.real}"):
+    async with turn(context, f"tree {tree.real}"):
         opened = await open_tree(tree, context.journal, write=not dry, new_tree=sync.new_tree)
         known = LocalIndex(context.journal, opened.root, sync.selection)
         told = [opened.note, *notes] if opened.note else notes
@@ -142,7 +146,7 @@ class _Bringing:
 
     async def plans(self) -> _Plans:
         """Compare the tree with what is wanted. NotAsAskedError where local changes are an error and there are some."""
-        compared, shelf = self._compared, self._shelf
+        compared, shelf, options = self._compared, self._shelf, self._context.settings.mirror
         self._context.reporter.phase("comparing with the local tree")
         await self._known.flush()
         await anyio.to_thread.run_sync(compared.run, self._known.rows(), self._tree.walk())
@@ -152,17 +156,18 @@ class _Bringing:
 
         def fetches() -> Iterator[Entry]:
             yield from self._settled
-            yield from compared.staying()
+            yield from compared.staying(options.order)
 
+        fetching = Plan(
+            entries=fetches,
+            complete=self._complete,
+            items=len(self._settled) + shelf.files - moves,
+            bytes=shelf.bytes_to_come(),
+            warnings=tuple(self._notes),
+        )
         return _Plans(
             Plan(entries=compared.moving, complete=self._complete, items=moves),
-            Plan(
-                entries=fetches,
-                complete=self._complete,
-                items=len(self._settled) + shelf.files - moves,
-                bytes=shelf.bytes_to_come(),
-                warnings=tuple(self._notes),
-            ),
+            within(fetching, options.max_transfer),
             removals,
         )
 

@@ -12,8 +12,11 @@ from fwsync.client.api import Flywheel
 from fwsync.config import Settings
 from fwsync.errors import FwsyncError, NotAsAskedError
 from fwsync.events import Reporter, SilentReporter
+from fwsync.plan.limiting import limited
+from fwsync.run.budget import Budget
 from fwsync.run.journal import Journal
 from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
+from fwsync.selection import parse_size
 from fwsync.work import ChangeContainer, Entry, Outcome, Plan, Summary, WorkItem, human
 
 
@@ -28,6 +31,8 @@ class Context(msgspec.Struct):
     """Keys of the items to carry out; the others are left out of the plan (`fwsync retry`)."""
     ended: Summary | None = None
     """The summary of the run that ended last, also of one that was cancelled."""
+    holds: set[str] = msgspec.field(default_factory=set)
+    """The targets whose locks this command holds (`operations.turns`)."""
 
 
 class Run:
@@ -145,6 +150,16 @@ OF_TREES = frozenset({"download.file", "download.member", "write.sidecar"})
 """Items of which those that were unchanged without a look are counted, and not kept one by one."""
 
 _OF_FILES = ("download", "write", "move", "delete", "upload")
+
+
+def within(plan: Plan, most: str) -> Plan:
+    """The plan as far as `--max-transfer` lets it go. UsageError for what is no size."""
+    return limited(plan, parse_size(most, "--max-transfer"), most) if most else plan
+
+
+def budgeted(handlers: Mapping[str, Handler], most: str) -> dict[str, Handler]:
+    """`within` for plans that don't know yet what is to be moved: their handlers do. UsageError as there."""
+    return Budget(parse_size(most, "--max-transfer"), most).over(handlers) if most else dict(handlers)
 
 
 def narrowed(plan: Plan, only: frozenset[str] | None) -> Plan:

@@ -10,16 +10,16 @@ import msgspec
 
 from fwsync.errors import NotAsAskedError
 from fwsync.model import Project
-from fwsync.operations.context import Context, Run, dry_run, guarded
+from fwsync.operations.context import Context, Run, budgeted, dry_run, guarded
 from fwsync.operations.existing import read_existing
 from fwsync.operations.projects import find_project, project_path
 from fwsync.operations.tables import Table, judge_table, open_table, strict_line
+from fwsync.operations.turns import turn
 from fwsync.plan.importing import ImportOptions, Planner
 from fwsync.plan.wanted import Wanted
 from fwsync.run.creating import Creator
 from fwsync.run.doubles import find_doubles
 from fwsync.run.hashes import HashCache
-from fwsync.run.lock import hold
 from fwsync.run.rejects import default_path, write_rejects
 from fwsync.run.sending import Sender
 from fwsync.run.spool import Spool
@@ -97,7 +97,7 @@ async def carry_out(
     job: str = "import",
 ) -> Summary:
     """What the spool wants, compared with the project, done: by one run at a time."""
-    with hold(context.settings.state_folder, f"project {options.project_id} on {context.fw.site}"):
+    async with turn(context, f"project {options.project_id} on {context.fw.site}"):
         planner = await planner_for(context, spool, options)
         plan = Plan(entries=planner.entries, items=items, bytes=size, warnings=tuple(notes))
         if dry:
@@ -144,6 +144,8 @@ async def work_on_project(
     updater = Updater(context.fw, context.journal, run.id, grace=grace)
     sender = Sender(context.fw, context.journal, run.id, hashes)
     handlers = {**creator.handlers(), **updater.handlers(), **sender.handlers()}
+    if job == "upload":
+        handlers = budgeted(handlers, context.settings.upload.max_transfer)
 
     async def work() -> None:
         try:

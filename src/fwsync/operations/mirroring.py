@@ -16,6 +16,7 @@ from fwsync.operations.gathering import Gatherer, Wishes
 from fwsync.operations.projects import project_path
 from fwsync.operations.scope import Scope
 from fwsync.operations.selections import selection_of
+from fwsync.operations.turns import tree_of, turn
 from fwsync.plan.layout import Layout
 from fwsync.plan.selecting import unmet
 from fwsync.plan.syncing import Brake
@@ -28,11 +29,18 @@ from fwsync.work import Summary
 async def mirror(context: Context, *, dry: bool = False, new_tree: bool = False, claims_as: str = "") -> Summary:
     """Bring what is selected into the target folder. `claims_as` names the selection as an earlier run did, in which
     project patterns and relative times were written otherwise."""
-    settings = context.settings.mirror
-    if not settings.to:
+    to = context.settings.mirror.to
+    if not to:
         raise UsageError("where to? name a folder by --to, or as `to` under [mirror] in fwsync.toml")
+    # From before the listing: one that was read before another run's end would be older than the tree.
+    async with turn(context, tree_of(to)):
+        return await _mirror(context, dry=dry, new_tree=new_tree, claims_as=claims_as)
+
+
+async def _mirror(context: Context, *, dry: bool, new_tree: bool, claims_as: str) -> Summary:
+    settings = context.settings.mirror
     selection = selection_of(settings, context.settings.site.project)
-    wishes, brake = _wishes(settings, selection), Brake.parse(settings.max_delete)
+    wishes, brake = wishes_of(settings, selection), Brake.parse(settings.max_delete)
     named = claims_as or _digest(context.fw.site, settings, selection)
     context.reporter.phase("listing")
     scope = await Scope.open(context.fw, selection)
@@ -61,7 +69,8 @@ async def mirror(context: Context, *, dry: bool = False, new_tree: bool = False,
         )
 
 
-def _wishes(settings: MirrorSettings, selection: Selection) -> Wishes:
+def wishes_of(settings: MirrorSettings, selection: Selection) -> Wishes:
+    """How what is found is to be laid out, and what of it is refused. UsageError for what can't be read."""
     alone = not selection.of_containers
     limits = Limits(settings.zip_members, parse_size(settings.zip_bytes, "--zip-bytes"), settings.zip_ratio)
     return Wishes(layout=Layout.parse(settings.layout, gear=alone), limits=limits, sidecars=settings.sidecar == "json")

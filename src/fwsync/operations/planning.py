@@ -14,10 +14,10 @@ from fwsync.errors import InputFileError, TargetError, UsageError
 from fwsync.operations.context import Context, dry_run
 from fwsync.operations.importing import again, carry_out, import_options, planner_for, read_table
 from fwsync.operations.projects import find_project
+from fwsync.operations.turns import turn
 from fwsync.plan import planfile
 from fwsync.plan.row import RowError
 from fwsync.plan.wanted import Wanted
-from fwsync.run.lock import hold
 from fwsync.run.spool import Spool
 from fwsync.run.tree import disk_errors
 from fwsync.work import Plan, Summary
@@ -43,7 +43,7 @@ async def plan_import(context: Context, source: str, out: str, *, limit: int | N
             writer = _Writer(file)
             head = planfile.Head(site=context.fw.site, source=again(source), rows=table.rows, options=options)
             writer.write(planfile.header_line(head))
-            with hold(context.settings.state_folder, f"project {project.id} on {context.fw.site}"):
+            async with turn(context, f"project {project.id} on {context.fw.site}"):
                 planner = await planner_for(context, spool, options, writer.container)
                 for error in spool.errors():
                     writer.write(planfile.wrong_line(error))

@@ -9,8 +9,9 @@ from fwsync.client.api import Flywheel, Node
 from fwsync.errors import InputFileError, UsageError
 from fwsync.model import PLURALS, FileEntry, Reference
 from fwsync.operations.bringing import Sync, bring
-from fwsync.operations.context import Context, Run, dry_run, guarded
+from fwsync.operations.context import Context, Run, budgeted, dry_run, guarded
 from fwsync.operations.projects import find_container, reference
+from fwsync.operations.turns import tree_of, turn
 from fwsync.plan.mirroring import fetch_of
 from fwsync.plan.paths import Step
 from fwsync.run.sending import Sender
@@ -31,11 +32,14 @@ async def upload(context: Context, sources: Sequence[str], to: str, *, dry: bool
     if twice is not None:
         raise UsageError(f"{twice}: is named twice; two files of one name can't go to one container")
     plan = Plan.of(items)
+    most = context.settings.upload.max_transfer
+    budgeted({}, most)  # a mistake in it is told before the run begins
     if dry:
         return await dry_run(context, "upload", plan)
     arguments = {"sources": [str(Path(source).expanduser().resolve()) for source in sources], "to": to}
     run = await Run.begin(context, "upload", arguments)
-    return await guarded(run, lambda: run.carry_out(plan, Sender(context.fw, context.journal, run.id).handlers()))
+    handlers = budgeted(Sender(context.fw, context.journal, run.id).handlers(), most)
+    return await guarded(run, lambda: run.carry_out(plan, handlers))
 
 
 def _send_item(path: Path, source: str, node: Node, to: str) -> WorkItem:
@@ -69,6 +73,11 @@ async def download(
 ) -> Summary:
     """Files, or all files right on containers, into a folder: `to/<name>` for a file, `to/<label>/<name>` for those of
     a container."""
+    async with turn(context, tree_of(to)):
+        return await _download(context, sources, to, dry=dry, new_tree=new_tree)
+
+
+async def _download(context: Context, sources: Sequence[str], to: str, *, dry: bool, new_tree: bool) -> Summary:
     context.reporter.phase("looking up the files")
     with Shelf(context.settings.state_folder, context.settings.mirror.platform) as shelf:
         for source in sources:

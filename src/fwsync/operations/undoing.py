@@ -11,8 +11,8 @@ from fwsync.errors import FwsyncError, NotFoundError, UsageError
 from fwsync.model import Reference
 from fwsync.operations.context import Context, Run, guarded
 from fwsync.operations.projects import near
+from fwsync.operations.turns import turn
 from fwsync.run.deleting import BELOW, GONE, LEVELS, Deleter, change_since
-from fwsync.run.lock import hold
 from fwsync.work import DeleteContainer, Entry, Outcome, Plan, State, Summary, WorkItem
 
 
@@ -43,7 +43,7 @@ async def undo(context: Context, run: str, *, confirm: Callable[[int, int], bool
     made = _made(await context.journal.outcomes(run, ("done",)))
     if context.only is not None:
         made = {key: one for key, one in made.items() if key in context.only}
-    with hold(context.settings.state_folder, f"project {record.arguments.get('project')} on {context.fw.site}"):
+    async with turn(context, f"project {record.arguments.get('project')} on {context.fw.site}"):
         context.reporter.phase(f"looking at {len(made):,} containers")
         await _look(context, made)
         going = [one for one in made.values() if not one.keep]

@@ -12,16 +12,16 @@ import msgspec
 from fwsync.config import UploadSettings
 from fwsync.errors import InputFileError, UsageError
 from fwsync.model import Project
-from fwsync.operations.context import Context, dry_run
+from fwsync.operations.context import Context, budgeted, dry_run
 from fwsync.operations.existing import read_existing
 from fwsync.operations.importing import work_on_project
 from fwsync.operations.projects import find_project, group_of, project_path
+from fwsync.operations.turns import turn
 from fwsync.plan import filetimes
 from fwsync.plan.importing import ImportOptions, Planner
 from fwsync.plan.placing import Layout, Placed
 from fwsync.plan.uploading import TreePlanner
 from fwsync.run.hashes import HashCache
-from fwsync.run.lock import hold
 from fwsync.run.scanning import Left, Scan, Seen
 from fwsync.run.treespool import TreeSpool
 from fwsync.selection import matches, split_path
@@ -36,6 +36,7 @@ async def upload_folder(context: Context, folder: str, to: str, *, dry: bool = F
     settings = context.settings.upload
     root = _root(folder)
     Layout.parse(settings.layout)  # before anything is asked of the site
+    budgeted({}, settings.max_transfer)
     with TreeSpool(context.settings.state_folder) as spool, HashCache(context.settings.state_folder) as hashes:
         project = await find_project(context.fw, _project_of(to))
         context.reporter.phase(f"reading {folder}")
@@ -45,7 +46,7 @@ async def upload_folder(context: Context, folder: str, to: str, *, dry: bool = F
         notes = _notes(scan)
         if not spool.files and not spool.left:
             notes.append(f"{folder}: has no files to upload")
-        with hold(context.settings.state_folder, f"project {project.id} on {context.fw.site}"):
+        async with turn(context, f"project {project.id} on {context.fw.site}"):
             planner = await _planner(context, spool, project)
             plan = _plan(context, spool, project, planner, notes)
             if dry:

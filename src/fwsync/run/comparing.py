@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from fwsync.config import Order
 from fwsync.plan.mirroring import Indexed, Judged, Local, WantedFile, entry_of
 from fwsync.plan.syncing import Abreast, Claimed, LocalChanges, abreast, identity, may_receive, pairs, weigh
 from fwsync.run.shelf import Shelf
@@ -164,9 +165,9 @@ class Compared:
             fetch = msgspec.structs.replace(_fetch(file), path=path)
             yield entry_of(WantedFile(fetch, path), "move", source)
 
-    def staying(self) -> Iterator[Entry]:
+    def staying(self, order: Order = "path") -> Iterator[Entry]:
         """What is not moved, as entries of a plan: what is fetched, and what is settled already."""
-        return (entry_of(one, state) for one, state in self._shelf.judged() if state != "move")
+        return (entry_of(one, state) for one, state in self._shelf.judged(order) if state != "move")
 
     def move_count(self) -> int:
         """How many moves."""

@@ -7,12 +7,17 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+
+import anyio
 
 from fwsync.errors import LockedError
 from fwsync.run.journal import private_folder
+
+LOOK = 0.25
+"""Seconds between two looks whether the other run has ended."""
 
 
 @contextmanager
@@ -22,6 +27,42 @@ def hold(folder: Path, target: str) -> Iterator[None]:
     The lock lies on local disk, not in the tree: locks on network file systems lie. It is the kernel's, so the lock of
     a killed run is free at once.
     """
+    descriptor = _take(folder, target)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@asynccontextmanager
+async def hold_in_turn(
+    folder: Path, target: str, patience: float, waiting: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """`hold`, after up to `patience` seconds of waiting for another run to end. `waiting` is told of it once.
+
+    Several that wait get their turn in no order. LockedError when the patience is at its end.
+    """
+    until, told = anyio.current_time() + patience, False
+    while True:
+        try:
+            descriptor = _take(folder, target)
+            break
+        except LockedError as error:
+            left = until - anyio.current_time()
+            if left <= 0:
+                raise
+            if not told:
+                told = True
+                waiting(f"waiting: {error.line.rpartition(';')[0]}")
+            await anyio.sleep(min(LOOK, left))
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(folder: Path, target: str) -> int:
+    """The lock's descriptor; closing it gives the lock back. LockedError if another process has it."""
     private_folder(folder / "locks")
     path = folder / "locks" / hashlib.blake2b(target.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -30,10 +71,13 @@ def hold(folder: Path, target: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process"
-            raise LockedError(f"another run is at work on {target} ({holder}); wait for its end") from None
+            raise LockedError(
+                f"another run is at work on {target} ({holder}); wait for its end, by --wait if you like"
+            ) from None
         os.ftruncate(descriptor, 0)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         os.pwrite(descriptor, f"{socket.gethostname()}, process {os.getpid()}, since {since}".encode(), 0)
-        yield
-    finally:
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor

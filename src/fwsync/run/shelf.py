@@ -20,7 +20,8 @@ from typing import Any
 
 import msgspec
 
-from fwsync.config import Platform
+from fwsync.config import Order, Platform
+from fwsync.model import instant
 from fwsync.plan.mirroring import Judged, WantedFile
 from fwsync.plan.paths import LONG, MOST_PATH, Renamed, Step, component, fold, short_name, suffixed, too_long
 from fwsync.run.spool import Scratch
@@ -30,6 +31,13 @@ Place = tuple[Sequence[Step], FetchFile]
 """A file to fetch, whose path is not settled yet, with its steps from the root down."""
 
 MOST_FOLDERS = 20_000
+_ORDERS: dict[Order, str] = {
+    "path": "path",
+    "smallest": "size, path",
+    "largest": "size desc, path",
+    "newest": "changed_at(file) desc, path",
+    "oldest": "changed_at(file), path",
+}
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(FetchFile).decode
 
@@ -179,11 +187,11 @@ class Shelf(Scratch):
         with self._together() as cursor:
             cursor.executemany("update nodes set state = ? where id = ?", ((state, number) for number, state in states))
 
-    def judged(self) -> Iterator[tuple[WantedFile, Judged]]:
-        """The files by path, each with what the comparison said."""
-        found = self._all(
-            "select path, file, coalesce(state, 'unchanged') from nodes where file is not null order by path"
-        )
+    def judged(self, order: Order = "path") -> Iterator[tuple[WantedFile, Judged]]:
+        """The files in this order, each with what the comparison said."""
+        self._connection.create_function("changed_at", 1, _changed_at, deterministic=True)
+        query = "select path, file, coalesce(state, 'unchanged') from nodes where file is not null"
+        found = self._all(f"{query} order by {_ORDERS[order]}")
         return ((_wanted(path, file), state) for path, file, state in found)
 
     def bytes_to_come(self) -> int:
@@ -223,6 +231,12 @@ def _wanted(path: str, file: bytes) -> WantedFile:
 
 def _size(file: FetchFile) -> int:
     return (file.size if file.member is None else file.member_size) or 0
+
+
+def _changed_at(file: bytes) -> float:
+    """When a file was changed on the site, in Unix seconds; 0 where it does not tell."""
+    moment = instant(_decode(file).modified)
+    return moment.timestamp() if moment else 0.0
 
 
 def _text(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fwsync.cli.options import Common, common
+from fwsync.cli.options import Common, common, moving
 
 if TYPE_CHECKING:
     from fwsync.config import Settings
@@ -94,6 +94,8 @@ def import_settings(common: Common, flags: dict[str, Any]) -> Settings:
         import__note=flags["note"],
         import__rejects=flags.get("rejects"),
         import__strict=flags.get("strict"),
+        state__wait=flags.get("state__wait"),
+        network__bwlimit=flags.get("network__bwlimit"),
     )
 
 
@@ -104,6 +106,7 @@ def import_settings(common: Common, flags: dict[str, Any]) -> Settings:
 @click.option("--strict", is_flag=True, default=None, help="Send nothing when any row is wrong.")
 @click.option("--explain-mapping", is_flag=True, help="Show what each column becomes; send nothing.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+@moving
 @common
 def import_(common: Common, file: str, dry_run: bool, explain_mapping: bool, **flags: Any) -> int:
     """Create subjects, sessions and acquisitions from a table: CSV, Excel, or a BIDS .tsv.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from fwsync.cli.options import Common, common
-from fwsync.cli.selecting import selecting
+from fwsync.cli.options import Common, common, in_section, moving
+from fwsync.cli.selecting import limiting, selecting
+from fwsync.errors import UsageError
+from fwsync.selection import parse_interval
 
 
 @click.command()
@@ -50,9 +54,16 @@ from fwsync.cli.selecting import selecting
     help="Whose rules for file names to follow (default: this machine's).",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be fetched; change nothing.")
+@limiting
+@click.option(
+    "--watch",
+    metavar="INTERVAL",
+    help="Do it again every 30s, 5m, 2h or 1d, from start to start, until stopped.",
+)
+@moving
 @selecting
 @common
-def mirror(common: Common, dry_run: bool, new_tree: bool, **flags: object) -> int:
+def mirror(common: Common, dry_run: bool, new_tree: bool, watch: str | None, **flags: Any) -> int:
     """Bring a selection of files into a local tree, and keep them in step.
 
     Without any wish that is every file on the project and its subjects, sessions and acquisitions. With --gear it is
@@ -67,9 +78,16 @@ def mirror(common: Common, dry_run: bool, new_tree: bool, **flags: object) -> in
       fwsync mirror --type nifti --where 'session.age>=20y,subject.sex=female' --to data
       fwsync mirror --select t1 --to data --delete --dry-run
       fwsync mirror --gear bids-freesurfer --member '*/stats/aseg.stats' --to results
+      fwsync mirror --project lab/study --to data --watch 15m --bwlimit '08:00,2M 18:00,off'
     """
     from fwsync.cli.start import run_summary
     from fwsync.operations.mirroring import mirror as operate
 
-    settings = common.settings(**{f"mirror__{name}": value for name, value in flags.items()})
+    settings = common.settings(**in_section("mirror", flags))
+    if watch is not None:
+        from fwsync.cli.watching import run_watch
+
+        if dry_run or new_tree:
+            raise UsageError("--watch: brings files again and again; --dry-run and --new-tree are for a single run")
+        return run_watch(common, settings, parse_interval(watch, "--watch"))
     return run_summary(common, settings, lambda context: operate(context, dry=dry_run, new_tree=new_tree))

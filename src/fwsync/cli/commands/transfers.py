@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from fwsync.cli.options import Common, common
+from fwsync.cli.options import Common, common, in_section, moving
+from fwsync.cli.selecting import limiting
 from fwsync.errors import UsageError
 
 
@@ -31,7 +32,11 @@ from fwsync.errors import UsageError
     type=click.Choice(["skip", "update", "error"]),
     help="DIR: what to do with files that exist with other bytes (default: update, a new version).",
 )
+@click.option(
+    "--max-transfer", metavar="SIZE", help="Stop before the file that would exceed so much in one run, e.g. 100G."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be sent; change nothing.")
+@moving
 @common
 def upload(common: Common, files: tuple[str, ...], to: str, dry_run: bool, **flags: Any) -> int:
     """Attach local files to a container, or put a folder onto a project: its subfolders become subjects, sessions and
@@ -48,13 +53,14 @@ def upload(common: Common, files: tuple[str, ...], to: str, dry_run: bool, **fla
     from fwsync.operations.transfers import upload as operate
     from fwsync.operations.uploading import upload_folder
 
-    settings = common.settings(**{f"upload__{name}": value for name, value in flags.items()})
+    settings = common.settings(**in_section("upload", flags))
     folders = [name for name in files if Path(name).expanduser().is_dir()]
     if folders and len(files) > 1:
         raise UsageError(f"{folders[0]}: is a folder; upload it by a command of its own")
     if folders:
         return run_summary(common, settings, lambda context: upload_folder(context, files[0], to, dry=dry_run))
-    if given := [name for name, value in flags.items() if value not in (None, ())]:
+    own = [name for name in flags if "__" not in name and name != "max_transfer"]
+    if given := [name for name in own if flags[name] not in (None, ())]:
         raise UsageError(f"--{given[0].replace('_', '-')}: is for uploading a folder, and {files[0]} is none")
     return run_summary(common, settings, lambda context: operate(context, files, to, dry=dry_run))
 
@@ -64,8 +70,10 @@ def upload(common: Common, files: tuple[str, ...], to: str, dry_run: bool, **fla
 @click.option("--to", required=True, metavar="DIR", help="Target folder.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be fetched; change nothing.")
 @click.option("--new-tree", is_flag=True, help="Begin anew in a folder that is not the tree that was there.")
+@limiting
+@moving
 @common
-def download(common: Common, paths: tuple[str, ...], to: str, dry_run: bool, new_tree: bool) -> int:
+def download(common: Common, paths: tuple[str, ...], to: str, dry_run: bool, new_tree: bool, **flags: Any) -> int:
     """Bring files into a folder: single files, or all files right on containers. Verified, resumed, never half a file.
 
     \b
@@ -76,6 +84,5 @@ def download(common: Common, paths: tuple[str, ...], to: str, dry_run: bool, new
     from fwsync.cli.start import run_summary
     from fwsync.operations.transfers import download as operate
 
-    return run_summary(
-        common, common.settings(), lambda context: operate(context, paths, to, dry=dry_run, new_tree=new_tree)
-    )
+    settings = common.settings(**in_section("mirror", flags))
+    return run_summary(common, settings, lambda context: operate(context, paths, to, dry=dry_run, new_tree=new_tree))
