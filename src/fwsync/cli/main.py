@@ -16,6 +16,8 @@ COMMANDS = {
     "plan": ("planning:plan", "Write what an import would do to a file."),
     "apply": ("planning:apply_", "Carry out a plan file."),
     "mirror": ("mirroring:mirror", "Bring a selection of files into a local tree, and keep them in step."),
+    "status": ("checking:status", "Tell how far a local tree is from what it should be."),
+    "verify": ("checking:verify", "Read a local tree again and compare it with its hashes; repair it."),
     "upload": ("transfers:upload", "Attach local files to a container."),
     "download": ("transfers:download", "Bring files of containers into a folder."),
     "ls": ("looking:ls", "List what is right below a path."),

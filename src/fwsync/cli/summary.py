@@ -24,6 +24,8 @@ _NAMES = {
     "download.file": "files",
     "download.member": "zip members",
     "write.sidecar": "sidecars",
+    "verify.file": "files",
+    "repair.file": "repairs",
     "move.local": "local files",
     "delete.local": "local files",
     "upload.file": "files",
@@ -39,6 +41,7 @@ _DONE = {
     "download": "downloaded",
     "upload": "uploaded",
     "write": "written",
+    "repair": "repaired",
     "move": "moved",
 }
 _TO_DO = {"download": "to come", "move": "to move", "delete": "to delete"}
@@ -90,7 +93,10 @@ def _counts(kind: str, summary: Summary) -> str:
     what = _TO_DO.get(kind.partition(".")[0], "to do")
     parts = [f"{summary.would[kind]:,} {what}{size}"] if summary.would[kind] else []
     parts += [f"{counts['done']:,} {verb}"] if not summary.dry_run else []
-    parts.append(f"{counts['unchanged']:,} unchanged")
+    if kind == "verify.file":
+        parts = [f"{counts['unchanged']:,} verified"] if not summary.dry_run else parts
+    elif kind != "repair.file":
+        parts.append(f"{counts['unchanged']:,} unchanged")
     parts += [f"{counts[state]:,} {state}" for state in ("skipped", "failed", "stopped") if counts[state]]
     return ", ".join(parts)
 

@@ -48,6 +48,12 @@ class Files(Noun[FileEntry]):
                 return _from(first, listing)
         return _nothing() if conditions else None
 
+    async def at(self, file_id: str, version: int | None = None) -> FileEntry:
+        """A file by its id, in one version or the newest. NotFoundError where the site has it no more."""
+        answer = await self.session.call("GET", "files", file_id, query={"version": version})
+        found: FileEntry = decode(answer, FileEntry, "GET /files/{id}")
+        return found
+
     async def versions(self, entry: FileEntry) -> list[FileEntry]:
         """Every version of a file, the oldest first; those that tell no version are left out."""
         what = "GET /files/{id}/versions"

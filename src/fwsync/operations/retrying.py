@@ -16,6 +16,7 @@ from fwsync.operations.projects import near
 from fwsync.operations.transfers import download, upload
 from fwsync.operations.undoing import undo
 from fwsync.operations.uploading import upload_folder
+from fwsync.operations.verifying import Wishes, verify
 from fwsync.work import Summary
 
 TRIED_AGAIN = ("failed", "stopped", "skipped", "rejected")
@@ -28,7 +29,7 @@ async def retry(context: Context, run: str) -> Summary:
     if record is None:
         known = [one.id for one in await journal.runs()]
         raise UsageError(f"run {run}: not in the journal{near(run, known)}")
-    if record.site != context.fw.site:
+    if record.site and record.site != context.fw.site:
         raise UsageError(f"run {run}: was on {record.site}, the API key in use is for {context.fw.site}")
     outcomes = await journal.outcomes(run)
     keys = frozenset(one.key for one in outcomes if one.state in TRIED_AGAIN)
@@ -61,6 +62,9 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
             return await undo(context, arguments["run"], confirm=lambda *_: True)
         case "mirror":
             return await mirror(context, claims_as=arguments.get("selection", ""))
+        case "verify":
+            wishes = msgspec.convert({k: v for k, v in arguments.items() if k != "folder"}, Wishes)
+            return await verify(context, arguments["folder"], wishes)
         case "upload" if "folder" in arguments:
             return await upload_folder(context, arguments["folder"], arguments["to"])
         case "upload":
@@ -75,14 +79,18 @@ def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Se
     if command == "import":
         return replace(settings, importing=replace(settings.importing, **_known(arguments, "project", "options")))
     if command == "mirror":
-        # What a run did not name was at its default then, whatever the settings say now.
-        held = {k: (v,) if k == "project" and isinstance(v, str) else v for k, v in arguments.items()}
-        held.pop("selection", None)
-        return replace(settings, mirror=msgspec.convert(held, MirrorSettings))
+        return replace(settings, mirror=mirror_settings(arguments))
     if command == "upload" and "options" in arguments:
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments["options"].items()}
         return replace(settings, upload=replace(settings.upload, **given))
     return settings
+
+
+def mirror_settings(arguments: dict[str, Any]) -> MirrorSettings:
+    """The settings of a mirror run. What it did not name was at its default then, whatever the settings say now."""
+    held = {k: (v,) if k == "project" and isinstance(v, str) else v for k, v in arguments.items()}
+    held.pop("selection", None)
+    return msgspec.convert(held, MirrorSettings)
 
 
 def _known(arguments: dict[str, Any], name: str, options: str) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def show_run(common: Common, run: str, everything: bool) -> int:
     if record is None:
         raise UsageError(f"run {run}: not in the journal; fwsync runs lists them")
     if not common.json:
-        click.echo(f"{record.id}  {record.command} on {record.site}  {record.verdict or 'did not end'}")
+        where = f" on {record.site}" if record.site else ""
+        click.echo(f"{record.id}  {record.command}{where}  {record.verdict or 'did not end'}")
     for outcome in outcomes:
         if common.json:
             click.echo(msgspec.json.encode(outcome))
