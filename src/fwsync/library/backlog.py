@@ -22,8 +22,8 @@ MOST = 1000
 class Backlog(Generic[T]):
     """Put on one side, take on the other, in one order. Of one event loop."""
 
-    def __init__(self, folder: Path, most: int = MOST) -> None:
-        self._folder, self._most = folder, most
+    def __init__(self, folder: Path, most: int | None = None) -> None:
+        self._folder, self._most = folder, most or MOST
         self._waiting: list[T] = []
         self._file: IO[bytes] | None = None
         self._chunks: deque[int] = deque()
