@@ -16,6 +16,7 @@ import msgspec
 from fwsync.cli.main import COMMANDS, cli
 from fwsync.cli.options import Common
 from fwsync.config import SECTIONS, SHORT_NAMES, SelectionSettings
+from fwsync.operations.downloading import FORMS, WISHES
 from fwsync.plan.fields import AGE_UNITS, LEVELS, ROW_WIDE, SPELLINGS, TYPES, names_of
 from fwsync.plan.layout import FIELDS, NAMED
 from fwsync.sandbox.command import parser
@@ -336,9 +337,17 @@ def keywords_module() -> str:
         "from os import PathLike",
         "from typing import Literal, TypedDict",
     ]
-    for section, name in (("mirror", "MirrorKeywords"), ("import", "ImportKeywords"), ("upload", "UploadKeywords")):
-        out += ["", "", f"class {name}(TypedDict, total=False):", f'    """The settings of [{section}]."""', ""]
+    for section, name, only in (
+        ("mirror", "MirrorKeywords", ()),
+        ("mirror", "DownloadKeywords", (*WISHES, *FORMS)),
+        ("import", "ImportKeywords", ()),
+        ("upload", "UploadKeywords", ()),
+    ):
+        told = "Some settings" if only else "The settings"
+        out += ["", "", f"class {name}(TypedDict, total=False):", f'    """{told} of [{section}]."""', ""]
         for field in msgspec.structs.fields(SECTIONS[section]):
+            if only and field.name not in only:
+                continue
             out += [f"    {field.name}: {keyword_type(field.name, field.type)}"]
             out += [f'    """{COMMENTS[f"{section}.{field.name}"].replace(chr(34), chr(39))}"""']
     return "\n".join(out) + "\n"

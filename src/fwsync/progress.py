@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from fwsync.events import SilentReporter
-from fwsync.work import Outcome
+from fwsync.work import Outcome, human
 
 EVERY = 10.0
 """Seconds between plain progress lines."""
@@ -154,16 +154,6 @@ def _in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None and hasattr(shell, "kernel")
-
-
-def human(size: float | None) -> str:
-    """Bytes for people."""
-    value = float(size or 0)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def duration(seconds: float) -> str:

@@ -252,6 +252,16 @@ def group_of(reason: str) -> str:
     return next((start for start in _WITH_DETAILS if reason.startswith(start)), reason)
 
 
+def human(size: float | None) -> str:
+    """Bytes for people."""
+    value = float(size or 0)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
 PARENT_FAILED = "parent"
 """Reasons that begin so mark items that were skipped because the item above them was not done."""
 

@@ -359,6 +359,8 @@ async def test_errors_reach_whoever_iterates_or_awaits(demo: Site, tmp_path: Pat
             [one async for one in run]
         with pytest.raises(fwsync.UsageError, match="has begun"):
             run.dry_run()
+        with pytest.raises(fwsync.UsageError, match="already connected"):
+            await fw.__aenter__()
     with pytest.raises(fwsync.UsageError, match="not connected"):
         await fw.mirror(project=BIDS, to=tmp_path / "out")
     with pytest.raises(fwsync.UsageError, match="not connected"):

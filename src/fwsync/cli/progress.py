@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fwsync.cli.options import Common
-from fwsync.progress import ClosableReporter, choose, duration, human, printable
+from fwsync.progress import ClosableReporter, choose, duration, printable
+from fwsync.work import human
 
 __all__ = ["duration", "human", "printable", "reporter_for"]
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar, Unpack
 import msgspec
 
 from fwsync import frames
-from fwsync.library.keywords import ImportKeywords, MirrorKeywords, UploadKeywords
+from fwsync.library.keywords import DownloadKeywords, ImportKeywords, MirrorKeywords, UploadKeywords
 from fwsync.library.listing import Listing
 from fwsync.library.loop import LoopThread
 from fwsync.library.running import Running
@@ -94,9 +94,11 @@ class BlockingSite:
         """See `Site.mirror`."""
         return self._run(self._site.mirror(**settings))
 
-    def download(self, paths: str | Sequence[str], to: PathText) -> BlockingRunning[Outcome]:
+    def download(
+        self, paths: str | Sequence[str] = (), to: PathText = "", **wishes: Unpack[DownloadKeywords]
+    ) -> BlockingRunning[Outcome]:
         """See `Site.download`."""
-        return self._run(self._site.download(paths, to))
+        return self._run(self._site.download(paths, to, **wishes))
 
     def upload(
         self, sources: PathText | Sequence[PathText], to: str, **settings: Unpack[UploadKeywords]

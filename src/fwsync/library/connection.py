@@ -87,7 +87,9 @@ class Connection:
         return load({**connecting, **(flags or {})}, config=given.config or None, profile=given.profile or None)
 
     async def open(self) -> None:
-        """Sign in and open the journal."""
+        """Sign in and open the journal. UsageError where it is open already."""
+        if self._fw is not None:
+            raise UsageError("already connected: each `async with` needs a fwsync.connect() of its own")
         if not structlog.is_configured():
             logs.set_up(form=self._base.log.format, level=self._base.log.level)
         key = self._options.api_key or find_key(self._base, flag=self._options.api_key_file or None).text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import date
 from typing import Any
 
@@ -15,18 +15,19 @@ from fwsync.errors import ConfigError
 from fwsync.operations.projects import near
 
 
-def flags_of(section: str, call: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted settings from the keyword arguments of `call`; None means not given.
+def flags_of(section: str, call: str, given: Mapping[str, Any], only: Container[str] | None = None) -> dict[str, Any]:
+    """Dotted settings from the keyword arguments of `call`, of which it may take all or `only` some; None: not given.
 
     A single text stands for a list of one; paths, moments and sizes in bytes are written out. ConfigError for a name
     that `section` does not have, with near names, and for a value that does not fit.
     """
     struct = SECTIONS[section]
-    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    fields = {one.name: one for one in msgspec.structs.fields(struct) if only is None or one.name in only}
     out = {}
     for name, value in given.items():
         if name not in fields:
-            raise ConfigError(f"{call}({name}=...): there is no such setting in [{section}]{near(name, fields)}")
+            where = f" in [{section}]" if only is None else ""
+            raise ConfigError(f"{call}({name}=...): there is no such setting{where}{near(name, fields)}")
         if value is None:
             continue
         default, kind = fields[name].default, fields[name].type

@@ -12,10 +12,11 @@ from fwsync.config import Settings
 from fwsync.errors import UsageError
 from fwsync.library.connection import Connection, Options
 from fwsync.library.given import flags_of
-from fwsync.library.keywords import ImportKeywords, MirrorKeywords, UploadKeywords
+from fwsync.library.keywords import DownloadKeywords, ImportKeywords, MirrorKeywords, UploadKeywords
 from fwsync.library.listing import Listing
 from fwsync.library.running import Running, Work
 from fwsync.model import Acquisition, Gear, Group, Project, Session, Subject, User
+from fwsync.operations.downloading import FORMS, WISHES, download_selection, with_wishes
 from fwsync.operations.exporting import Exported, export_project
 from fwsync.operations.importing import import_csv
 from fwsync.operations.looking import Line, containers, list_path, tree
@@ -89,10 +90,30 @@ class Site:
         """
         return self._run("mirror", lambda context, dry: mirror(context, dry=dry), self._settings("mirror", settings))
 
-    def download(self, paths: str | Sequence[str], to: PathText) -> Running[Outcome]:
-        """Bring single files, or all files right on containers, into the folder `to`."""
+    def download(
+        self, paths: str | Sequence[str] = (), to: PathText = "", **wishes: Unpack[DownloadKeywords]
+    ) -> Running[Outcome]:
+        """Bring files into the folder `to`, once: single files, all files right on containers, or a selection.
+
+        With any keyword that selects, the files at or below `paths` (or wherever the keywords say) that it leaves in.
+        """
         sources = (paths,) if isinstance(paths, str) else tuple(paths)
-        return self._run("download", lambda context, dry: download(context, sources, _text(to), dry=dry))
+        flags = flags_of("mirror", "download", wishes, (*WISHES, *FORMS))
+        given = {name.partition(".")[2]: value for name, value in flags.items() if value != ()}
+        selects = any(name in WISHES for name in given)
+        if not to:
+            raise UsageError("download(): where to? name a folder by to=...")
+        if given and not selects:
+            raise UsageError(f"download({next(iter(given))}=...): is for a selection; add what selects")
+        if not sources and not selects:
+            raise UsageError("download(): name paths, or say what to select, as project=...")
+        settings = self._connection.settings()
+        operate = download_selection if selects else download
+        return self._run(
+            "download",
+            lambda context, dry: operate(context, sources, _text(to), dry=dry),
+            with_wishes(settings, given) if selects else settings,
+        )
 
     def upload(
         self, sources: PathText | Sequence[PathText], to: str, **settings: Unpack[UploadKeywords]

@@ -29,33 +29,34 @@ async def mirror(context: Context, *, dry: bool = False) -> Summary:
     if not settings.to:
         raise UsageError("where to? name a folder by --to, or as `to` under [mirror] in fwsync.toml")
     selection = selection_of(settings, context.settings.site.project)
-    wishes = _wishes(settings, selection)
+    wishes = wishes_of(settings, selection)
     context.reporter.phase("listing")
     scope = await Scope.open(context.fw, selection)
     with Shelf(context.settings.state_folder, settings.platform) as shelf:
         gatherer = Gatherer(context.fw, selection, scope, shelf, wishes)
         await gatherer.run()
         if not settings.allow_empty:
-            _refuse_empty(gatherer, selection)
+            refuse_empty(gatherer, selection)
         return await bring(
             context,
             "mirror",
             settings.to,
             shelf,
-            _arguments(settings, selection, scope),
+            arguments_of(settings, selection, scope),
             settled=gatherer.troubles,
             notes=gatherer.notes,
             dry=dry,
         )
 
 
-def _wishes(settings: MirrorSettings, selection: Selection) -> Wishes:
+def wishes_of(settings: MirrorSettings, selection: Selection) -> Wishes:
+    """How what is selected is laid out."""
     alone = not selection.of_containers
     limits = Limits(settings.zip_members, parse_size(settings.zip_bytes, "--zip-bytes"), settings.zip_ratio)
     return Wishes(layout=Layout.parse(settings.layout, gear=alone), limits=limits, sidecars=settings.sidecar == "json")
 
 
-def _refuse_empty(gatherer: Gatherer, selection: Selection) -> None:
+def refuse_empty(gatherer: Gatherer, selection: Selection) -> None:
     """UsageError for a pattern, condition or query that matches nothing, with near names."""
     if gatherer.troubles and selection.looks_inside:
         return  # what could not be read may hold it
@@ -66,7 +67,7 @@ def _refuse_empty(gatherer: Gatherer, selection: Selection) -> None:
         raise UsageError(f"{line}; --allow-empty accepts nothing")
 
 
-def _arguments(settings: MirrorSettings, selection: Selection, scope: Scope) -> dict[str, Any]:
+def arguments_of(settings: MirrorSettings, selection: Selection, scope: Scope) -> dict[str, Any]:
     """What `fwsync retry` needs to select the same again. Times are written out: `7d` would mean another week then."""
     out: dict[str, Any] = {name: value for name, value in msgspec.structs.asdict(settings).items() if name != "to"}
     out |= {"newer": selection.newer, "older": selection.older, "select": ""}
