@@ -37,10 +37,16 @@ def demo() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def slow() -> Iterator[Site]:
-    """Each file takes a while, so that a run can be left in its midst."""
-    with sandbox("--demo", "--faults", "download:latency=100%:0.4") as site:
+def slow_site() -> Iterator[Site]:
+    with sandbox("--demo", "--faults", "download:latency=100%:0.4", "--without", "archives") as site:
         yield site
+
+
+@pytest.fixture
+def slow(slow_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Each file takes a while and comes by itself, so that a run can be left in its midst."""
+    monkeypatch.setattr("fwsync.run.small_files.SMALL", -1)
+    return slow_site
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +58,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv(name, str(tmp_path / value))
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    assert not [one for one in threading.enumerate() if one.name.startswith("fwsync-") and "sandbox" not in one.name]
+    left = [one.name for one in threading.enumerate() if one.name in ("fwsync-loop", "fwsync-journal")]
+    assert left == []
 
 
 def limited(test: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +80,7 @@ async def verdicts(key: str) -> list[tuple[str, str | None]]:
         return [(record.command, record.verdict) for record in await fw.runs()]
 
 
-async def assert_settled(site: Site, folder: Path, project: str = BIDS) -> None:
+async def assert_settled(site: Site, folder: Path) -> None:
     """A run that was left is closed in the journal, half files have no final name, and the next run completes it."""
     [(command, verdict), *_] = await verdicts(site.key)
     assert command == "mirror"
@@ -85,7 +92,7 @@ async def assert_settled(site: Site, folder: Path, project: str = BIDS) -> None:
         assert became["done"] + became["stopped"] == FILES
         held = digests(folder)
         assert len(held) == became["done"], "just what is done has a final name"
-        summary = await fw.mirror(project=project, to=folder)
+        summary = await fw.mirror(project=BIDS, to=folder)
     assert summary.ok
     assert summary.states == {"done": became["stopped"], "unchanged": became["done"]}
     assert held.items() <= digests(folder).items()
@@ -498,8 +505,8 @@ def test_ctrl_c_stops_the_run_and_leaves_it_settled(slow: Site, tmp_path: Path, 
     asyncio.run(assert_settled(slow, folder))
 
 
-def test_ctrl_c_ends_a_listing(slow: Site) -> None:
-    with fwsync.connect_blocking(api_key=slow.key) as fw:
+def test_ctrl_c_ends_a_listing(demo: Site) -> None:
+    with fwsync.connect_blocking(api_key=demo.key) as fw:
         timer = threading.Timer(0.1, interrupt)
         timer.start()
 
