@@ -1,4 +1,4 @@
-"""Writes what must agree with the code: docs/reference/commands.md, settings.md, and config/fwsync.toml.
+"""Writes what must agree with the code: docs/reference, config/fwsync.toml and the library's keyword arguments.
 
 usage: python scripts/reference.py [--check]        with --check it writes nothing and fails if a file is stale
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from fwsync.cli.main import COMMANDS, cli
 from fwsync.cli.options import Common
 from fwsync.config import SECTIONS, SHORT_NAMES, SelectionSettings
+from fwsync.operations.downloading import FORMS, WISHES
 from fwsync.plan.fields import AGE_UNITS, LEVELS, ROW_WIDE, SPELLINGS, TYPES, names_of
 from fwsync.plan.layout import FIELDS, NAMED
 from fwsync.sandbox.command import parser
@@ -308,7 +309,60 @@ def columns_page() -> str:
     return "\n".join(out) + "\n"
 
 
+PATHS = {"to", "from_file", "files_from", "rejects"}
+
+
+def keyword_type(name: str, kind: Any) -> str:
+    """How a setting is written as the type of a keyword argument."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return f"Literal[{', '.join(toml_value(one) for one in inner)}]"
+    if origin is tuple:
+        one = keyword_type("", inner[0])
+        return f"{one} | Sequence[{one}]"
+    if origin is dict:
+        return f"Mapping[{', '.join(one.__name__ for one in inner)}]"
+    if kind is str and name in PATHS:
+        return "str | PathLike[str]"
+    if kind is str and name.endswith(("_size", "_bytes")):
+        return "str | int"
+    if kind is str and name in ("newer", "older"):
+        return "str | date"
+    return str(kind.__name__)
+
+
+def keywords_module() -> str:
+    """src/fwsync/library/keywords.py: the settings as types of keyword arguments."""
+    out = [
+        '"""The settings as keyword arguments, for type checkers and editors. Written by scripts/reference.py."""',
+        "",
+        "# fmt: off",
+        "# ruff: noqa: E501",
+        "from __future__ import annotations",
+        "",
+        "from collections.abc import Mapping, Sequence",
+        "from datetime import date",
+        "from os import PathLike",
+        "from typing import Literal, TypedDict",
+    ]
+    for section, name, only in (
+        ("mirror", "MirrorKeywords", ()),
+        ("mirror", "DownloadKeywords", (*WISHES, *FORMS)),
+        ("import", "ImportKeywords", ()),
+        ("upload", "UploadKeywords", ()),
+    ):
+        told = "Some settings" if only else "The settings"
+        out += ["", "", f"class {name}(TypedDict, total=False):", f'    """{told} of [{section}]."""', ""]
+        for field in msgspec.structs.fields(SECTIONS[section]):
+            if only and field.name not in only:
+                continue
+            out += [f"    {field.name}: {keyword_type(field.name, field.type)}"]
+            out += [f'    """{COMMENTS[f"{section}.{field.name}"].replace(chr(34), chr(39))}"""']
+    return "\n".join(out) + "\n"
+
+
 PAGES = {
+    "src/fwsync/library/keywords.py": keywords_module,
     "docs/reference/columns.md": columns_page,
     "docs/reference/layout.md": layout_page,
     "config/fwsync.toml": config_toml,

@@ -13,12 +13,13 @@ _BASE = {"errors", "logs", "__init__"}
 _VALUES = _BASE | {"model"}
 _SHARED = _VALUES | {"selection", "work", "config", "events", "credentials"}
 ALLOWED: dict[str, set[str]] = {
-    "__init__": set(),
+    "__init__": {"errors", "work", "library"},
     "errors": set(),
     "logs": _BASE,
     "model": _BASE,
     "selection": _VALUES,
-    "work": _VALUES | {"selection"},
+    "frames": _BASE,
+    "work": _VALUES | {"selection", "frames"},
     "config": _VALUES | {"selection"},
     "events": _VALUES | {"work"},
     "credentials": _VALUES | {"config"},
@@ -27,15 +28,18 @@ ALLOWED: dict[str, set[str]] = {
     "report": _SHARED | {"report"},
     "run": _SHARED | {"client", "plan", "report", "run"},
     "operations": _SHARED | {"client", "plan", "report", "run", "operations"},
+    "progress": _VALUES | {"work", "events"},
+    "library": _SHARED | {"client", "plan", "report", "run", "operations", "progress", "frames", "library"},
     "daemon": _SHARED | {"client", "plan", "report", "run", "operations", "daemon"},
-    "cli": _SHARED | {"client", "plan", "report", "run", "operations", "daemon", "cli", "sandbox"},
+    "cli": _SHARED | {"client", "plan", "report", "run", "operations", "daemon", "progress", "cli", "sandbox"},
     "__main__": {"cli"},
     "sandbox": {"sandbox"},
 }
 AIOHTTP_ROOMS = {"client", "sandbox", "daemon"}
 BLOCKING = {"requests", "httpx", "urllib3", "flywheel"}
-LATE_EXTRAS = {"uvloop", "distributed", "polars", "openpyxl", "python_calamine"}
-"""What may be imported inside a function: optional extras, and what is slow to load and seldom needed (workbooks).
+LATE_EXTRAS = {"uvloop", "distributed", "polars", "openpyxl", "python_calamine", "pandas", "rich"}
+"""What may be imported inside a function: optional extras, and what is slow to load and seldom needed (workbooks,
+bars).
 `cli` loads its rooms late on purpose."""
 
 

@@ -133,3 +133,10 @@ class LockedError(FwsyncError):
     """Another run holds the lock; the message names host, process and since when."""
 
     exit_code: ClassVar[int] = 6
+
+
+def first_known(error: BaseException) -> FwsyncError | None:
+    """The error itself, or the first of a task group's errors, that is one of ours."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for one in error.exceptions if (found := first_known(one)) is not None), None)
+    return error if isinstance(error, FwsyncError) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fwsync.work import Outcome
+from fwsync.work import Outcome, WorkItem
 
 
 class Reporter(Protocol):
@@ -18,6 +18,9 @@ class Reporter(Protocol):
 
     def outcome(self, outcome: Outcome) -> None:
         """An item is settled."""
+
+    def item(self, item: WorkItem) -> None:
+        """An item that would be carried out if this were no dry run."""
 
     def retry(self, reason: str, attempt: int, wait: float) -> None:
         """A request is repeated after `wait` seconds."""
@@ -36,6 +39,9 @@ class SilentReporter:
         """Nothing."""
 
     def outcome(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def item(self, item: WorkItem) -> None:
         """Nothing."""
 
     def retry(self, reason: str, attempt: int, wait: float) -> None:

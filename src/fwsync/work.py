@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from fwsync import frames
+
 State = Literal["done", "unchanged", "skipped", "failed", "stopped", "rejected"]
 """done: changed something. unchanged: was already so. skipped: not tried, with a reason. failed: tried in vain.
 stopped: the run ended first. rejected: bad input (a row in error), nothing was sent."""
@@ -228,6 +230,12 @@ class Summary(msgspec.Struct, kw_only=True):
         if not parts:
             parts.append("ended early")
         return f"incomplete: {', '.join(parts)} of {total:,}"
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`: a row for each kind of item, how many are in each state. UsageError without pandas."""
+        kinds = sorted({*self.by_kind, *self.would})
+        held = {kind: {**self.by_kind.get(kind, {}), "to do": self.would[kind]} for kind in kinds}
+        return frames.counts(held, (*STATES, "to do") if self.dry_run else STATES)
 
 
 MOST_SHOWN = 100

@@ -33,6 +33,14 @@ class Context(msgspec.Struct):
     """The summary of the run that ended last, also of one that was cancelled."""
     holds: set[str] = msgspec.field(default_factory=set)
     """The targets whose locks this command holds (`operations.turns`)."""
+    before: tuple[int, int, int] = (0, 0, 0)
+    """Requests, writes and retries that the site had from us before this operation began."""
+
+    def count(self, summary: Summary) -> None:
+        """Write the requests of this operation into its summary."""
+        fw, (requests, writes, retries) = self.fw, self.before
+        summary.requests, summary.writes = fw.requests - requests, fw.writes - writes
+        summary.retries = fw.retries - retries
 
 
 class Run:
@@ -85,8 +93,7 @@ class Run:
     async def end(self) -> Summary:
         """Close the run."""
         with anyio.CancelScope(shield=True):
-            fw = self.context.fw
-            self.summary.requests, self.summary.writes, self.summary.retries = fw.requests, fw.writes, fw.retries
+            self.context.count(self.summary)
             self.summary.seconds = anyio.current_time() - self._began
             await self.context.journal.end(self.id, self.summary)
         self.context.ended = self.summary
@@ -120,6 +127,7 @@ async def dry_run(context: Context, job: str, plan: Plan, *, quiet: bool = False
     context.reporter.planned(plan.items, plan.bytes)
 
     def show(item: WorkItem) -> None:
+        context.reporter.item(item)
         if not quiet:
             context.reporter.line(f"would {item.kind.split('.')[0]} {item.target}{_told(item)}")
         summary.would[item.kind] += 1
@@ -127,12 +135,12 @@ async def dry_run(context: Context, job: str, plan: Plan, *, quiet: bool = False
 
     def settled(outcome: Outcome) -> None:
         summary.add(outcome)
+        context.reporter.outcome(outcome)
         if not quiet and outcome.state in ("skipped", "failed"):
             context.reporter.line(f"would leave {outcome.target}: {outcome.reason}")
 
     await DryRun(show).run(plan, settled)
-    fw = context.fw
-    summary.requests, summary.writes, summary.retries = fw.requests, fw.writes, fw.retries
+    context.count(summary)
     return summary
 
 

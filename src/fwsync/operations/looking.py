@@ -106,13 +106,21 @@ async def _below(
 
 async def find(fw: Flywheel, level: str, filters: str, project: str) -> AsyncIterator[Line]:
     """Containers of a level that a finder filter (`label=sub-01,age>=630720000`) matches, in a project or anywhere."""
+    async for container in containers(fw, level, filters=filters, project=project):
+        yield _line(level, container, _path(level, container))
+
+
+async def containers(
+    fw: Flywheel, level: str, *, filters: str = "", project: str = "", files: bool = False, info: bool = False
+) -> AsyncIterator[Any]:
+    """Containers of a level as the model's structs; with their files and their info only where asked for."""
     parent = None
     if project:
         found = await find_project(fw, project)
         parent = Reference(type="project", id=found.id)
     try:
-        async for container in fw.noun(level).iter(parent=parent, filters=filters, files=False):
-            yield _line(level, container, _path(level, container))
+        async for container in fw.noun(level).iter(parent=parent, filters=filters, files=files, info=info):
+            yield container
     except ConflictError as error:
         raise UsageError(f"filter {filters!r}: {error.reason}") from error
 

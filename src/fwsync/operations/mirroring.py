@@ -48,13 +48,13 @@ async def _mirror(context: Context, *, dry: bool, new_tree: bool, claims_as: str
         gatherer = Gatherer(context.fw, selection, scope, shelf, wishes)
         await gatherer.run()
         if not settings.allow_empty:
-            _refuse_empty(gatherer, selection)
+            refuse_empty(gatherer, selection)
         return await bring(
             context,
             "mirror",
             settings.to,
             shelf,
-            {**_arguments(settings, selection, scope), "selection": named},
+            {**arguments_of(settings, selection, scope), "selection": named},
             sync=Sync(
                 selection=named,
                 local_changes=settings.local_changes,
@@ -76,7 +76,7 @@ def wishes_of(settings: MirrorSettings, selection: Selection) -> Wishes:
     return Wishes(layout=Layout.parse(settings.layout, gear=alone), limits=limits, sidecars=settings.sidecar == "json")
 
 
-def _refuse_empty(gatherer: Gatherer, selection: Selection) -> None:
+def refuse_empty(gatherer: Gatherer, selection: Selection) -> None:
     """UsageError for a pattern, condition or query that matches nothing, with near names."""
     if gatherer.troubles and selection.looks_inside:
         return  # what could not be read may hold it
@@ -87,7 +87,7 @@ def _refuse_empty(gatherer: Gatherer, selection: Selection) -> None:
         raise UsageError(f"{line}; --allow-empty accepts nothing")
 
 
-def _arguments(settings: MirrorSettings, selection: Selection, scope: Scope) -> dict[str, Any]:
+def arguments_of(settings: MirrorSettings, selection: Selection, scope: Scope) -> dict[str, Any]:
     """What `fwsync retry` needs to select the same again. Times are written out: `7d` would mean another week then."""
     out: dict[str, Any] = {name: value for name, value in msgspec.structs.asdict(settings).items() if name != "to"}
     out |= {"newer": selection.newer, "older": selection.older, "select": ""}

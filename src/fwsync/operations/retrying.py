@@ -9,6 +9,7 @@ import msgspec
 from fwsync.config import MirrorSettings, Settings
 from fwsync.errors import UsageError
 from fwsync.operations.context import Context
+from fwsync.operations.downloading import download_selection
 from fwsync.operations.importing import import_csv
 from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan
@@ -69,6 +70,8 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
             return await upload_folder(context, arguments["folder"], arguments["to"])
         case "upload":
             return await upload(context, arguments["sources"], arguments["to"])
+        case "download" if "wishes" in arguments:
+            return await download_selection(context, arguments["paths"], arguments["to"])
         case "download":
             return await download(context, arguments["sources"], arguments["to"])
     raise UsageError(f"run {run}: {command} can't be run again")
@@ -80,6 +83,8 @@ def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Se
         return replace(settings, importing=replace(settings.importing, **_known(arguments, "project", "options")))
     if command == "mirror":
         return replace(settings, mirror=mirror_settings(arguments))
+    if command == "download" and "wishes" in arguments:
+        return replace(settings, mirror=mirror_settings(arguments["wishes"]))
     if command == "upload" and "options" in arguments:
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments["options"].items()}
         return replace(settings, upload=replace(settings.upload, **given))

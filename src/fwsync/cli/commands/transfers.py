@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fwsync.cli.options import Common, common, in_section, moving
-from fwsync.cli.selecting import limiting
+from fwsync.cli.selecting import limiting, selecting
 from fwsync.errors import UsageError
 
 
@@ -66,23 +66,52 @@ def upload(common: Common, files: tuple[str, ...], to: str, dry_run: bool, **fla
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1)
 @click.option("--to", required=True, metavar="DIR", help="Target folder.")
+@click.option(
+    "--layout",
+    metavar="TEMPLATE",
+    help="Where files of a selection go: default, gear, flat, bids, or a template such as '{subject}/{file.name}'.",
+)
+@click.option(
+    "--on-collision",
+    type=click.Choice(["suffix", "error"]),
+    help="Several files of a selection for one path: tell them apart (default), or refuse.",
+)
+@click.option("--sidecar", type=click.Choice(["none", "json"]), help="Write metadata beside each file: NAME.json.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be fetched; change nothing.")
 @click.option("--new-tree", is_flag=True, help="Begin anew in a folder that is not the tree that was there.")
+@selecting
 @limiting
 @moving
 @common
 def download(common: Common, paths: tuple[str, ...], to: str, dry_run: bool, new_tree: bool, **flags: Any) -> int:
-    """Bring files into a folder: single files, or all files right on containers. Verified, resumed, never half a file.
+    """Bring files into a folder, once: single files, all files right on containers, or a selection as in fwsync mirror.
+
+    PATHS alone are files, and containers whose own files come into a folder of their name. With any flag that selects,
+    the files at or below PATHS that it leaves in come, laid out by project, subject, session and acquisition.
 
     \b
     Examples:
       fwsync download lab/study/sub-01/ses-1/T1w/T1w.nii.gz --to here
       fwsync download lab/study/sub-01/ses-1/T1w --to here
+      fwsync download lab/study/sub-01 --type nifti --to here
+      fwsync download --project lab/study --session 'ses-*' --include '*.json' --layout flat --to here
     """
     from fwsync.cli.start import run_summary
+    from fwsync.operations.downloading import FORMS, WISHES, download_selection, with_wishes
     from fwsync.operations.transfers import download as operate
 
-    settings = common.settings(**in_section("mirror", flags))
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    settings = common.settings(**in_section("mirror", given))
+    if any(name in WISHES for name in given):
+        wishes = {name: value for name, value in given.items() if "__" not in name}
+        settings = with_wishes(settings, wishes)
+        return run_summary(
+            common, settings, lambda context: download_selection(context, paths, to, dry=dry_run, new_tree=new_tree)
+        )
+    if wish := next((name for name in given if name in FORMS), ""):
+        raise UsageError(f"--{wish.replace('_', '-')}: is for a selection; add what selects, as --type nifti")
+    if not paths:
+        raise UsageError("name paths, or say what to select: --project lab/study --type nifti")
     return run_summary(common, settings, lambda context: operate(context, paths, to, dry=dry_run, new_tree=new_tree))

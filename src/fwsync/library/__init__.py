@@ -1,0 +1,1 @@
+"""fwsync from Python: `async with fwsync.connect() as fw`, or `with fwsync.connect_blocking() as fw`."""
