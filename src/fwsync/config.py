@@ -155,6 +155,17 @@ class UploadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     on_conflict: Literal["skip", "update", "error"] = "update"
 
 
+class PushSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `fwsync push DIR` sends back, and what it does where the site has changed too."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
+    session: tuple[str, ...] = ()
+    hidden: bool = False
+    on_conflict: Literal["error", "skip", "update"] = "error"
+
+
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the journal and locks live, and how hard files are pressed to disk."""
 
@@ -177,6 +188,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     importing: ImportSettings = msgspec.field(default=ImportSettings(), name="import")
     mirror: MirrorSettings = MirrorSettings()
     upload: UploadSettings = UploadSettings()
+    push: PushSettings = PushSettings()
     state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()
     selections: dict[str, SelectionSettings] = {}
@@ -197,6 +209,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "import": ImportSettings,
     "mirror": MirrorSettings,
     "upload": UploadSettings,
+    "push": PushSettings,
     "state": StateSettings,
     "log": LogSettings,
 }
@@ -268,6 +281,7 @@ def load(
         importing=built["import"],
         mirror=built["mirror"],
         upload=built["upload"],
+        push=built["push"],
         state=built["state"],
         log=built["log"],
         selections={

@@ -16,6 +16,7 @@ COMMANDS = {
     "plan": ("planning:plan", "Write what an import would do to a file."),
     "apply": ("planning:apply_", "Carry out a plan file."),
     "mirror": ("mirroring:mirror", "Bring a selection of files into a local tree, and keep them in step."),
+    "push": ("pushing:push", "Send local changes of a mirrored tree back to where they came from."),
     "upload": ("transfers:upload", "Attach local files to a container."),
     "download": ("transfers:download", "Bring files of containers into a folder."),
     "ls": ("looking:ls", "List what is right below a path."),

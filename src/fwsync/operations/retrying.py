@@ -13,6 +13,7 @@ from fwsync.operations.importing import import_csv
 from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan
 from fwsync.operations.projects import near
+from fwsync.operations.pushing import push
 from fwsync.operations.transfers import download, upload
 from fwsync.operations.undoing import undo
 from fwsync.operations.uploading import upload_folder
@@ -61,6 +62,8 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
             return await undo(context, arguments["run"], confirm=lambda *_: True)
         case "mirror":
             return await mirror(context)
+        case "push":
+            return await push(context, arguments["folder"])
         case "upload" if "folder" in arguments:
             return await upload_folder(context, arguments["folder"], arguments["to"])
         case "upload":
@@ -78,9 +81,9 @@ def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Se
         # What a run did not name was at its default then, whatever the settings say now.
         held = {k: (v,) if k == "project" and isinstance(v, str) else v for k, v in arguments.items()}
         return replace(settings, mirror=msgspec.convert(held, MirrorSettings))
-    if command == "upload" and "options" in arguments:
+    if command in ("upload", "push") and "options" in arguments:
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments["options"].items()}
-        return replace(settings, upload=replace(settings.upload, **given))
+        return replace(settings, **{command: replace(getattr(settings, command), **given)})
     return settings
 
 

@@ -324,6 +324,29 @@ class Journal:
             values += paths
         return await self.write(lambda c: {r["path"]: _indexed(r) for r in c.execute(query, values)})
 
+    async def index_below(self, root: str, folder: str, *, right_there: bool, limit: int) -> list[Indexed]:
+        """Whole remote files that fwsync put below a folder of the tree (empty: the root), or right into it."""
+        prefix = f"{folder}/" if folder else ""
+        query = """select * from files where root = ? and state = 'present' and member is null and file_id <> ''
+            and file_id not like '%:sidecar' and path >= ? and path < ?
+            and (instr(substr(path, ?), '/') = 0 or not ?) order by path limit ?"""
+        end = f"{folder}0" if folder else "\U0010ffff"  # 0 comes after / in every path
+        values = (root, prefix, end, len(prefix) + 1, right_there, limit)
+        return await self.write(lambda c: [_indexed(row) for row in c.execute(query, values)])
+
+    async def index_size(self, root: str) -> int:
+        """How many files fwsync put below a root, sidecars not counted."""
+        query = "select count(*) from files where root = ? and state = 'present' and file_id not like '%:sidecar'"
+        return await self.write(lambda c: int(c.execute(query, (root,)).fetchone()[0]))
+
+    async def filled_by(self, root: str) -> RunRecord | None:
+        """The newest run that brought files to a root."""
+        query = (
+            "select * from runs where command in ('mirror', 'download') and json_extract(arguments, '$.to') = ?"
+            " order by started desc limit 1"
+        )
+        return await self.write(lambda c: next((_run(row) for row in c.execute(query, (root,))), None))
+
     async def put_file(self, root: str, entry: Indexed, state: str) -> None:
         """Commit an index row: `renaming` before the rename, `present` after."""
         e = entry

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import msgspec
@@ -27,8 +27,18 @@ from fwsync.work import Outcome, SendFile, State, WorkItem
 class Sender:
     """Uploads to one site, for one run."""
 
-    def __init__(self, fw: Flywheel, journal: Journal, run: str, hashes: HashCache | None = None) -> None:
+    def __init__(
+        self,
+        fw: Flywheel,
+        journal: Journal,
+        run: str,
+        hashes: HashCache | None = None,
+        *,
+        stored: Callable[[WorkItem, FileEntry], Awaitable[None]] | None = None,
+    ) -> None:
+        """`stored` is told of each file that the site holds now as it is here, before its outcome is."""
         self._fw, self._journal, self._run, self._hashes = fw, journal, run, hashes
+        self._stored = stored
         self._loading = anyio.Lock()
         self._old: dict[tuple[str, str], float] | None = None
 
@@ -66,6 +76,7 @@ class Sender:
         if file.held_hash is None:
             return None
         if file.held_size in (None, file.size) and file.held_hash == await local.hash():
+            await self._tell(item, _held(file))
             return item.outcome("unchanged", ref=file.held_id, attempts=0)
         if file.on_conflict == "update":
             return None
@@ -75,6 +86,7 @@ class Sender:
     async def _transfer(self, item: WorkItem, file: SendFile, local: upload.Local, began: float) -> Outcome:
         before = await self._before(file)
         if before is not None and before.size == file.size and before.hash == await local.hash():
+            await self._tell(item, before)
             return item.outcome("unchanged", ref=before.file_id)
         site, key = self._fw.site, (file.container_id, file.name)
         entry, attempts = None, 0
@@ -91,6 +103,7 @@ class Sender:
             except FwsyncError:
                 self._journal.end_sending(site, *key)
                 raise
+        await self._tell(item, entry)
         self._journal.end_sending(site, *key)
         return item.outcome(
             "done",
@@ -107,13 +120,11 @@ class Sender:
             return await upload.find_entry(self._fw, file)
         if file.held_id is None and file.held_size is None:
             return None
-        return FileEntry(
-            name=file.name,
-            size=file.held_size,
-            hash=file.held_hash,
-            file_id=file.held_id,
-            version=file.held_version,
-        )
+        return _held(file)
+
+    async def _tell(self, item: WorkItem, entry: FileEntry) -> None:
+        if self._stored is not None:
+            await self._stored(item, entry)
 
     async def _sent_before(self, key: tuple[str, str]) -> float | None:
         """When a run that was killed sent this file, if one did."""
@@ -155,3 +166,14 @@ class Sender:
         if failed:
             raise failed[0]
         return sent[0]
+
+
+def _held(file: SendFile) -> FileEntry:
+    """What was there while planning, as an entry."""
+    return FileEntry(
+        name=file.name,
+        size=file.held_size,
+        hash=file.held_hash,
+        file_id=file.held_id,
+        version=file.held_version,
+    )
