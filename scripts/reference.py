@@ -115,6 +115,7 @@ COMMENTS = {
     "upload.sidecar": "json: NAME.json beside NAME tells of it; none: it is a file like any other.",
     "upload.keep_times": "Keep modification times in the files' info, as fwsync_mtime.",
     "upload.on_conflict": "Files that exist with other bytes: skip, update (a new version), or error.",
+    "upload.checksum": "A dry run reads files that may be unchanged, instead of saying so.",
     "push": "What `fwsync push DIR` sends back to where a mirrored tree came from.",
     "push.include": "Patterns over paths in the tree to take; none: all.",
     "push.exclude": "Patterns over paths of files and folders to leave out.",

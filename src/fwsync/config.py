@@ -153,6 +153,7 @@ class UploadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     sidecar: Literal["json", "none"] = "json"
     keep_times: bool = False
     on_conflict: Literal["skip", "update", "error"] = "update"
+    checksum: bool = False
 
 
 class PushSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

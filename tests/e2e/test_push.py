@@ -339,7 +339,7 @@ def test_a_push_killed_again_and_again_ends_as_if_undisturbed(tmp_path: Path, fl
             (person.work / "up" / path).write_bytes(content)
         assert person.types("upload", "up", "--to", "lab/study").returncode == 0
     faults = (
-        "upload:drop_reply=3%,upload:late_commit=3%:1,drop_request=3%,status_429=3%:0.1,status_503=3%,upload:stall=2%:1"
+        "upload:drop_reply=5%,upload:late_commit=8%:1,drop_request=3%,status_429=3%:0.1,status_503=3%,upload:stall=2%:1"
     )
     with sandbox("--data", data, "--faults", faults, "--fault-seed", "5", "--latency", "30", *flags) as site:
         person = Person(tmp_path / "second", site.key)

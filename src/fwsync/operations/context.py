@@ -14,7 +14,7 @@ from fwsync.errors import FwsyncError, NotAsAskedError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.run.journal import Journal
 from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
-from fwsync.work import ChangeContainer, Entry, Outcome, Plan, Summary, WorkItem
+from fwsync.work import ChangeContainer, Entry, Outcome, Plan, SendFile, Summary, WorkItem
 
 
 class Context(msgspec.Struct):
@@ -119,6 +119,10 @@ def _told(item: WorkItem) -> str:
         fields = {**payload.fields, **{f"info.{key}": value for key, value in payload.info.items()}}
         added = [f"+{text}" for text in (*payload.tags, *payload.notes)]
         return ": " + ", ".join([*(f"{name} > {value}" for name, value in fields.items()), *added])
+    if isinstance(payload, SendFile) and payload.digest is None and payload.held_hash is not None:
+        if payload.held_size not in (None, payload.size):
+            return ""
+        return ", which may be unchanged: its bytes were not read (--checksum reads them)"
     return ""
 
 

@@ -20,6 +20,7 @@ from fwsync.operations.context import Context, Run, dry_run, guarded
 from fwsync.plan import pushing
 from fwsync.plan.mirroring import Indexed
 from fwsync.plan.paths import OWN_FOLDER, OWN_PARTIAL
+from fwsync.run import mirrored
 from fwsync.run.hashes import HashCache, Stamp
 from fwsync.run.homes import Homes
 from fwsync.run.lock import hold
@@ -85,9 +86,9 @@ class _Pusher:
     async def open(cls, context: Context, root: Path, spool: PushSpool, hashes: HashCache, *, dry: bool) -> _Pusher:
         """UsageError where the journal knows nothing of the tree, or another site filled it."""
         journal = context.journal
-        if not await journal.index_size(str(root)):
+        if not await mirrored.count(journal, str(root)):
             raise UsageError(f"{root}: this machine's journal knows no files here; run fwsync mirror --to {root} first")
-        record = await journal.filled_by(str(root))
+        record = await mirrored.filled_by(journal, str(root))
         layout, one_project = None, False
         if record is not None:
             if record.site != context.fw.site:
@@ -112,7 +113,7 @@ class _Pusher:
         while some := await anyio.to_thread.run_sync(lambda: list(islice(walk, BATCH))):
             await self._compare(some)
         narrowed = any((self._settings.include, self._settings.exclude, self._settings.subject, self._settings.session))
-        gone = 0 if narrowed else await self._context.journal.index_size(str(self._root)) - self._known_here
+        gone = 0 if narrowed else await mirrored.count(self._context.journal, str(self._root)) - self._known_here
         notes = [f"mirrored files that are gone here: {gone:,}; nothing is deleted on the site"] if gone > 0 else []
         if not self._spool.count:
             notes.append(f"{self._root}: there are no files to compare")

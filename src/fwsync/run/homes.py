@@ -13,6 +13,7 @@ from fwsync.errors import NotFoundError
 from fwsync.model import FileEntry, Reference
 from fwsync.plan.mirroring import Indexed
 from fwsync.plan.pushing import NO_HOME, OF_ANALYSIS, OTHER_NAMES, TWO_HOMES, TreeLayout, ancestor
+from fwsync.run import mirrored
 from fwsync.run.journal import Journal
 
 MOST_STRAYS = 50
@@ -71,7 +72,7 @@ class Homes:
 
     async def _of_neighbours(self, folder: str) -> Reference | str | None:
         """The one container of all files right in the folder; a reason if there are several, None if there is none."""
-        near = await self._journal.index_below(self._root, folder, right_there=True, limit=MOST_NEIGHBOURS)
+        near = await mirrored.below(self._journal, self._root, folder, right_there=True, limit=MOST_NEIGHBOURS)
         first = await self._first(near)
         if first is None or first.parent_ref is None:
             return None
@@ -90,7 +91,7 @@ class Homes:
         level = self._layout.level_at(folder.count("/") + 1 if folder else 0) if self._layout is not None else None
         if level is None or (not folder and not self._one_project):
             return None
-        below = await self._journal.index_below(self._root, folder, right_there=False, limit=TRIES)
+        below = await mirrored.below(self._journal, self._root, folder, right_there=False, limit=TRIES)
         entry = await self._first(below)
         return ancestor(entry, level) if entry is not None else None
 

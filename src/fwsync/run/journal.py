@@ -6,6 +6,7 @@
     intents   site, parent, level, label, sent_at, run          a create that was sent and has no outcome yet
     begun     site, project, key, run       a container whose create may lack its tags and notes yet
     sending   site, container, name, sent_at, run       a file whose body was sent and has no outcome yet
+    uploads, upload_parts                               uploads in many parts that are not completed (`unfinished`)
     written   path, digest                  files that fwsync wrote for people: known as unedited by their SHA-256
     files     root, path, file_id, version, hash, member, size, mtime_ns, state           `present`: what lies there;
               beside it `renaming`: what is about to take its place, until it is known whether it did
@@ -58,6 +59,10 @@ _STATEMENTS = (
         primary key (site, project, key)) without rowid""",
     """create table if not exists sending (site text, container text, name text, sent_at real, run text,
         primary key (site, container, name)) without rowid""",
+    """create table if not exists uploads (site text, container text, name text, state text, ticket blob, at real,
+        primary key (site, container, name)) without rowid""",
+    """create table if not exists upload_parts (site text, container text, name text, number integer, tag text,
+        primary key (site, container, name, number)) without rowid""",
     "create table if not exists written (path text primary key, digest text) without rowid",
 )
 _SINCE_1 = tuple(
@@ -323,29 +328,6 @@ class Journal:
             query += f" and path in ({','.join('?' * len(paths))})"
             values += paths
         return await self.write(lambda c: {r["path"]: _indexed(r) for r in c.execute(query, values)})
-
-    async def index_below(self, root: str, folder: str, *, right_there: bool, limit: int) -> list[Indexed]:
-        """Whole remote files that fwsync put below a folder of the tree (empty: the root), or right into it."""
-        prefix = f"{folder}/" if folder else ""
-        query = """select * from files where root = ? and state = 'present' and member is null and file_id <> ''
-            and file_id not like '%:sidecar' and path >= ? and path < ?
-            and (instr(substr(path, ?), '/') = 0 or not ?) order by path limit ?"""
-        end = f"{folder}0" if folder else "\U0010ffff"  # 0 comes after / in every path
-        values = (root, prefix, end, len(prefix) + 1, right_there, limit)
-        return await self.write(lambda c: [_indexed(row) for row in c.execute(query, values)])
-
-    async def index_size(self, root: str) -> int:
-        """How many files fwsync put below a root, sidecars not counted."""
-        query = "select count(*) from files where root = ? and state = 'present' and file_id not like '%:sidecar'"
-        return await self.write(lambda c: int(c.execute(query, (root,)).fetchone()[0]))
-
-    async def filled_by(self, root: str) -> RunRecord | None:
-        """The newest run that brought files to a root."""
-        query = (
-            "select * from runs where command in ('mirror', 'download') and json_extract(arguments, '$.to') = ?"
-            " order by started desc limit 1"
-        )
-        return await self.write(lambda c: next((_run(row) for row in c.execute(query, (root,))), None))
 
     async def put_file(self, root: str, entry: Indexed, state: str) -> None:
         """Commit an index row: `renaming` before the rename, `present` after."""

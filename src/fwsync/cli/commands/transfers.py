@@ -31,6 +31,9 @@ from fwsync.errors import UsageError
     type=click.Choice(["skip", "update", "error"]),
     help="DIR: what to do with files that exist with other bytes (default: update, a new version).",
 )
+@click.option(
+    "--checksum", is_flag=True, default=None, help="DIR, with --dry-run: read files that may be unchanged, to tell."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be sent; change nothing.")
 @common
 def upload(common: Common, files: tuple[str, ...], to: str, dry_run: bool, **flags: Any) -> int:
