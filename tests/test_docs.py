@@ -31,7 +31,7 @@ def test_generated_pages_are_fresh() -> None:
 def test_the_shipped_configuration_is_the_defaults(tmp_path: Path) -> None:
     made = load(config=str(ROOT / "config/fwsync.toml"), env={"HOME": str(tmp_path)}, folder=tmp_path)
     assert (made.site, made.network, made.importing) == (Settings().site, Settings().network, Settings().importing)
-    assert made.upload == Settings().upload
+    assert (made.upload, made.push) == (Settings().upload, Settings().push)
     assert (made.mirror, made.state, made.log) == (Settings().mirror, Settings().state, Settings().log)
     held = tomllib.loads(text("config/fwsync.toml"))
     assert {name: set(table) for name, table in held.items()} == {

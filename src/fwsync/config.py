@@ -161,6 +161,18 @@ class UploadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     keep_times: bool = False
     on_conflict: Literal["skip", "update", "error"] = "update"
     max_transfer: str = ""
+    checksum: bool = False
+
+
+class PushSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `fwsync push DIR` sends back, and what it does where the site has changed too."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
+    session: tuple[str, ...] = ()
+    hidden: bool = False
+    on_conflict: Literal["error", "skip", "update"] = "error"
 
 
 class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,6 +198,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     importing: ImportSettings = msgspec.field(default=ImportSettings(), name="import")
     mirror: MirrorSettings = MirrorSettings()
     upload: UploadSettings = UploadSettings()
+    push: PushSettings = PushSettings()
     state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()
     selections: dict[str, SelectionSettings] = {}
@@ -206,6 +219,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "import": ImportSettings,
     "mirror": MirrorSettings,
     "upload": UploadSettings,
+    "push": PushSettings,
     "state": StateSettings,
     "log": LogSettings,
 }
@@ -277,6 +291,7 @@ def load(
         importing=built["import"],
         mirror=built["mirror"],
         upload=built["upload"],
+        push=built["push"],
         state=built["state"],
         log=built["log"],
         selections={

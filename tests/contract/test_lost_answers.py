@@ -15,6 +15,7 @@ from fwsync.client import upload
 from fwsync.client.api import Flywheel
 from fwsync.client.retry import Policy
 from fwsync.config import NetworkSettings
+from fwsync.run import sending
 from fwsync.run.creating import Creator, Double
 from fwsync.run.journal import Intent, Journal
 from fwsync.run.sending import Sender
@@ -147,6 +148,29 @@ async def test_a_file_that_never_arrived_is_sent_after_the_grace_time(tmp_path: 
         (outcome,) = await Sender(fw, journal, "run").send(send_item(project, tmp_path / "a"), None)
         assert time.monotonic() - began >= 1.5, "it could still have arrived"
         assert (outcome.state, outcome.bytes) == ("done", 5)
+        assert await journal.sending(fw.site) == {}
+
+
+async def test_while_a_large_body_leaves_its_intent_is_kept_young(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed at its last byte must be waited for from then on, not from its first."""
+    monkeypatch.setattr(sending, "REMEMBERED", 0.05)
+    async with opened(tmp_path, latency_ms=600.0) as (fw, journal, project, _):
+        (tmp_path / "a").write_bytes(bytes(2 * 2**20))
+        seen: set[float] = set()
+
+        async def watch() -> None:
+            while True:
+                seen.update((await journal.sending(fw.site)).values())
+                await anyio.sleep(0.02)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            (outcome,) = await Sender(fw, journal, "run").send(send_item(project, tmp_path / "a"), None)
+            group.cancel_scope.cancel()
+        assert outcome.state == "done"
+        assert len(seen) >= 3, "it was committed once and never again"
         assert await journal.sending(fw.site) == {}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import random
 import resource
+import sqlite3
 import subprocess
 import sys
 import time
@@ -121,6 +123,23 @@ def test_a_changed_file_becomes_a_new_version_or_not_as_asked(person: Person, st
     assert {path for path, version in versions.items() if version == 2} == {"readme.txt", "s1/v1/T1w/T1w.nii.gz"}
     assert set(versions.values()) == {1, 2}
     assert held(study)["s1/v1/T1w/T1w.nii.gz"] == same_size
+
+
+def test_a_dry_run_says_what_it_does_not_know_or_reads_it(person: Person, study: Any) -> None:
+    tree = person.work / "tree"
+    make(tree, TREE)
+    assert person.types("upload", "tree", "--to", path_of(study)).returncode == 0
+    make(tree, {"s1/v1/T1w/T1w.nii.gz": b"SCAN" * 1000, "readme.txt": b"of another size", "new": b"new"})
+    unread = person.types("upload", "tree", "--to", path_of(study), "--dry-run")
+    line = f"would upload {path_of(study)}/s2/v1/T1w/T1w.nii.gz, which may be unchanged: its bytes were not read"
+    assert line in unread.stdout
+    assert f"would upload {path_of(study)}/new\n" in unread.stdout
+    read = person.types("upload", "tree", "--to", path_of(study), "--dry-run", "--checksum")
+    assert [one for one in read.stdout.splitlines() if one.startswith("would")] == [
+        f"would upload {path_of(study)}/{name}" for name in ("new", "readme.txt", "s1/v1/T1w/T1w.nii.gz")
+    ]
+    assert read.returncode == 0
+    assert held(study) == TREE
 
 
 def test_other_layouts_and_patterns(person: Person, study: Any) -> None:
@@ -289,6 +308,42 @@ def test_signed_uploads_in_many_parts(tmp_path: Path) -> None:
         again = person.types("upload", "tree", "--to", "lab/study")
         assert "0 uploaded, 2 unchanged" in again.stdout
         assert "(0 writes)" in again.stdout
+
+
+def test_a_large_upload_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    with sandbox("--signed-urls", "--part-threshold", str(2**20), "--latency", "250") as site:
+        project = add_project(site, "study")
+        person = Person(tmp_path / "home", site.key)
+        noise = random.Random(1).randbytes(12 * 2**20)
+        make(person.work / "tree", {"s1/v1/a/large.bin": noise})
+        process = person.start("upload", "tree", "--to", "lab/study")
+        journal = person.home / "state/fwsync/journal.db"
+        while (had := parts_in(journal)) < 2:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        process.kill()
+        process.communicate()
+        had = parts_in(journal)
+        before = site.stats()["requests"]["PUT /signed/upload/{ticket}/{file}/{part}"]
+        again = summary(person.types("upload", "tree", "--to", "lab/study", "--json"))
+        assert again["exit_code"] == 0
+        parts = site.stats()["requests"]["PUT /signed/upload/{ticket}/{file}/{part}"] - before + had
+        assert parts == 6, "as many as the file has"
+        assert again["bytes"] == len(noise) - had * -(-len(noise) // parts)
+        assert held(project) == {"s1/v1/a/large.bin": noise}
+        assert held(project, versions=True) == {"s1/v1/a/large.bin": 1}
+        assert parts_in(journal) == 0
+
+
+def parts_in(journal: Path) -> int:
+    """How many parts of unfinished uploads a journal knows to be on the site."""
+    if not journal.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(journal, timeout=10)) as connection:
+        try:
+            return int(connection.execute("select count(*) from upload_parts").fetchone()[0])
+        except sqlite3.OperationalError:  # the tables are not made yet
+            return 0
 
 
 @pytest.mark.timeout(300)

@@ -18,6 +18,7 @@ COMMANDS = {
     "mirror": ("mirroring:mirror", "Bring a selection of files into a local tree, and keep them in step."),
     "status": ("checking:status", "Tell how far a local tree is from what it should be."),
     "verify": ("checking:verify", "Read a local tree again and compare it with its hashes; repair it."),
+    "push": ("pushing:push", "Send local changes of a mirrored tree back to where they came from."),
     "upload": ("transfers:upload", "Attach local files to a container."),
     "download": ("transfers:download", "Bring files of containers into a folder."),
     "ls": ("looking:ls", "List what is right below a path."),

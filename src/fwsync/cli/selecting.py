@@ -85,6 +85,10 @@ _LIMITS = (
         "--order", type=click.Choice(["path", "smallest", "largest", "newest", "oldest"]),
         help="Which files come first (default: path).",
     ),
+    click.option(
+        "--split", "network__split", type=click.IntRange(1), metavar="N",
+        help="Fetch a file of 64 MiB or more by so many ranges at a time, where the site serves ranges.",
+    ),
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from fwsync.cli.options import Common
+from fwsync.cli.progress import duration, printable, reporter_for
 from fwsync.cli.start import run_summary
 from fwsync.cli.summary import as_document
 from fwsync.config import Settings
@@ -15,7 +16,7 @@ from fwsync.events import Reporter
 from fwsync.operations.context import Context
 from fwsync.operations.mirroring import mirror
 from fwsync.operations.watching import Round, watch
-from fwsync.progress import ClosableReporter, duration, printable, reporter_for
+from fwsync.progress import ClosableReporter
 from fwsync.work import Summary, human
 
 

@@ -1,39 +1,30 @@
-"""Streaming uploads: direct multipart, or by signed links in one or many parts, from a source that can be reopened."""
+"""Streaming uploads: direct multipart, or by signed links (`signed_upload`), from a source that can be reopened."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import math
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import anyio
 import anyio.to_thread
 import msgspec
-from yarl import URL
 
-from fwsync.client import urls
+from fwsync.client import signed_upload, urls
 from fwsync.client.api import Flywheel
-from fwsync.client.pacing import Pacer
-from fwsync.client.session import ApiSession, FailedTryError, decode
+from fwsync.client.bodies import IN_THREAD, entry_of, put, target
+from fwsync.client.session import ApiSession, FailedTryError
+from fwsync.client.signed_upload import Keeper
 from fwsync.client.transfer import HASH_PREFIX
-from fwsync.errors import LostAnswerError, NotAsAskedError, ProtocolError, UnreachableError
-from fwsync.model import PLURALS, FileEntry
+from fwsync.errors import LostAnswerError, NotAsAskedError, UnreachableError
+from fwsync.model import FileEntry
 from fwsync.work import SendFile
 
-PIECE = 256 * 1024
 FIRST_LOOK = 0.25
 """Seconds between the first two looks for an upload whose answer was lost; doubled each time."""
-
-IN_THREAD = 1024 * 1024
-"""Sources from this size on are read and hashed in a thread: smaller ones cost less inline."""
-
 
 DIRECT = 1024 * 1024
 """Smaller files go by the direct form also where the site signs: one request instead of three."""
@@ -61,6 +52,8 @@ class Local:
     def __init__(self, file: SendFile) -> None:
         self._file = file
         self.known = file.digest
+        self.had = 0
+        """Bytes that the site had of it from a run before."""
         self.data: bytes | None = None
         self._lock = anyio.Lock()
 
@@ -97,10 +90,19 @@ async def find_entry(fw: Flywheel, file: SendFile) -> FileEntry | None:
     return next((entry for entry in held if entry.name == file.name), None)
 
 
-async def send(fw: Flywheel, file: SendFile, local: Local, before: FileEntry | None) -> tuple[FileEntry, int]:
+async def send(
+    fw: Flywheel,
+    file: SendFile,
+    local: Local,
+    before: FileEntry | None,
+    *,
+    keeper: Keeper | None = None,
+    again: Callable[[], Awaitable[None]] | None = None,
+) -> tuple[FileEntry, int]:
     """Send a file; its new entry and the number of tries.
 
-    `local` has the bytes of the file, `before` is the entry that was there. A lost answer is settled by
+    `local` has the bytes of the file, `before` is the entry that was there. `keeper` remembers what the site has of an
+    upload in many parts, `again` is called before each try but the first. A lost answer is settled by
     looking at the entry: a newer version with our size and hash means that it arrived. Raises NotAsAskedError when the
     local file changes meanwhile.
     """
@@ -110,7 +112,7 @@ async def send(fw: Flywheel, file: SendFile, local: Local, before: FileEntry | N
         attempt += 1
         try:
             async with session.bodies.slot():
-                entry = await _once(fw, file, local)
+                entry = await _once(fw, file, local, keeper)
             session.bodies.went_well()
             if local.data is None:
                 _unchanged(file)
@@ -129,6 +131,8 @@ async def send(fw: Flywheel, file: SendFile, local: Local, before: FileEntry | N
         if not failure.untouched and (arrived := await turns_up(fw, file, await local.hash(), before, grace)):
             return arrived, attempt
         await session.pause(failure, attempt, idle_since)
+        if again is not None:
+            await again()
 
 
 async def turns_up(
@@ -161,23 +165,16 @@ def _unchanged(file: SendFile) -> None:
         raise _changed(file)
 
 
-def _changed(file: SendFile) -> NotAsAskedError:
-    return NotAsAskedError(f"{file.source}: changed while it was being sent; run again to send it as it is now")
-
-
-async def _once(fw: Flywheel, file: SendFile, local: Local) -> FileEntry | None:
+async def _once(fw: Flywheel, file: SendFile, local: Local, keeper: Keeper | None) -> FileEntry | None:
     if file.size <= WHOLE:
         return await _direct(fw.session, file, local.read())
     _unchanged(file)
     if file.size >= DIRECT and (await fw.config()).signed_urls:
-        ticket = await _ticket(fw.session, file)
-        if ticket is not None:
-            return await _signed(fw.session, file, ticket)
+        sent = await signed_upload.send(fw.session, file, keeper)
+        if sent is not None:
+            entry, local.had = sent
+            return entry
     return await _direct(fw.session, file)
-
-
-def _target(file: SendFile) -> tuple[str, ...]:
-    return PLURALS[file.container_type], file.container_id, "files"
 
 
 async def _direct(session: ApiSession, file: SendFile, data: bytes | None = None) -> FileEntry | None:
@@ -195,191 +192,15 @@ async def _direct(session: ApiSession, file: SendFile, data: bytes | None = None
         "Content-Type": f"multipart/form-data; boundary={boundary}",
         "Content-Length": str(len(head) + file.size + len(tail)),
     }
-    url = urls.build(session.key.base, _target(file))
+    url = urls.build(session.key.base, target(file))
     what = f"POST file {file.name!r}"
-    raw = await _put(session, "POST", url, what, file, (0, file.size), headers, around=(head, tail), data=data)
-    return _entry(raw, file, what)
+    raw = await put(session, "POST", url, what, file, (0, file.size), headers, around=(head, tail), data=data)
+    return entry_of(raw, file, what)
 
 
 def _part(boundary: str, disposition: str, mime: str) -> bytes:
     return f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\nContent-Type: {mime}\r\n\r\n".encode()
 
 
-def _entry(raw: bytes, file: SendFile, what: str) -> FileEntry | None:
-    try:
-        found = msgspec.json.decode(raw, type=list[FileEntry], strict=False)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise FailedTryError(
-            ProtocolError(f"not a list of files: {error}", status=200, request=what), again=True
-        ) from error
-    return next((entry for entry in found if entry.name == file.name), found[0] if found else None)
-
-
-class _Ticket(msgspec.Struct):
-    ticket: str
-    urls: dict[str, str | list[str]]
-    headers: dict[str, str] = {}
-
-
-async def _ticket(session: ApiSession, file: SendFile) -> _Ticket | None:
-    """Step one of a signed upload; None where the site can't sign after all."""
-    about = {**file.metadata, "name": file.name, "size": file.size}
-    metadata: Any = [about] if file.container_type == "analysis" else about
-    answer = await session.call(
-        "POST", *_target(file), query={"ticket": ""}, json={"metadata": metadata, "filenames": [file.name]}, safe=True
-    )
-    if not answer.body.strip():
-        return None
-    found: _Ticket = decode(answer, _Ticket, f"POST ticket for {file.name!r}")
-    return found
-
-
-async def _signed(session: ApiSession, file: SendFile, ticket: _Ticket) -> FileEntry | None:
-    """The bytes to the links, then the completion. Completing is safe to repeat: the ticket is used up once."""
-    given = ticket.urls.get(file.name)
-    links = [given] if isinstance(given, str) else list(given or ())
-    if not links:
-        raise FailedTryError(UnreachableError(f"{file.name}: the site gave no link to send to"), again=True)
-    size = -(-file.size // len(links)) if file.size else 0
-    tags: list[str] = [""] * len(links)
-
-    async def part(number: int) -> None:
-        begin = min(number * size, file.size)
-        tags[number] = await _send_part(session, file, links[number], ticket, (begin, min(begin + size, file.size)))
-
-    await _all_parts(part, len(links))
-    s3 = any(mark in links[0] for mark in (".s3.", ".amazonaws."))
-    upload_id = URL(links[0], encoded=True).query.get("uploadId")
-    body = {"multipart": {"e_tags": tags, "upload_id": upload_id}} if s3 and upload_id else None
-    answer = await session.call("POST", *_target(file), query={"ticket": ticket.ticket}, json=body, safe=True)
-    return _entry(answer.body, file, f"POST ticket for {file.name!r}")
-
-
-async def _all_parts(part: Any, count: int) -> None:
-    """All parts, a few at a time; the first failure of a part cancels the others and is raised as itself."""
-    at_once = asyncio.Semaphore(4)
-    failed: list[BaseException] = []
-
-    async def bounded(number: int) -> None:
-        async with at_once:
-            try:
-                await part(number)
-            except (FailedTryError, NotAsAskedError, UnreachableError) as error:
-                failed.append(error)
-                group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        for number in range(count):
-            group.start_soon(bounded, number)
-    if failed:
-        raise failed[0]
-
-
-async def _send_part(session: ApiSession, file: SendFile, link: str, ticket: _Ticket, span: tuple[int, int]) -> str:
-    """One part to its link, repeated by itself when it fails; its ETag."""
-    begin, end = span
-    headers = {**ticket.headers, "Content-Length": str(end - begin)}
-    if ".googleapis." in link:
-        headers["Content-Range"] = f"bytes {begin}-{end - 1}/{file.size}"
-    attempt, idle_since = 0, time.monotonic()
-    while True:
-        attempt += 1
-        try:
-            tags: list[str] = []
-            url = URL(link, encoded=True)
-            await _put(session, "PUT", url, f"PUT part of {file.name!r}", file, span, headers, signed=False, tags=tags)
-            return tags[0] if tags else ""
-        except FailedTryError as failure:
-            if not failure.again:
-                # An expired link: the whole upload begins anew with a fresh ticket.
-                raise FailedTryError(failure.error, again=attempt == 1, untouched=True) from failure
-            await session.pause(failure, attempt, idle_since)
-
-
-async def _put(
-    session: ApiSession,
-    method: str,
-    url: URL,
-    what: str,
-    file: SendFile,
-    span: tuple[int, int],
-    headers: dict[str, str],
-    *,
-    around: tuple[bytes, bytes] = (b"", b""),
-    data: bytes | None = None,
-    signed: bool = True,
-    tags: list[str] | None = None,
-) -> bytes:
-    """One request whose body is part of a local file; the answer's body. Cut when no byte leaves for the read
-    time-out: aiohttp has no time-out for writing."""
-    quiet = session.settings.read_timeout
-    whole: list[bool] = []
-
-    async def once() -> bytes:
-        if data is not None and session.pacer is not None:
-            await session.pacer.take(len(data))
-        with anyio.CancelScope(deadline=anyio.current_time() + quiet) as scope:
-            body: bytes | AsyncIterator[bytes]
-            if data is not None:
-                body = around[0] + data + around[1]
-                whole.append(True)
-                scope.deadline = anyio.current_time() + 10 * quiet
-            else:
-                body = _body(file, span, around, scope, quiet, whole, session.pacer)
-            async with session.open(method, url, what, data=body, headers=headers, signed=signed) as response:
-                if tags is not None and "ETag" in response.headers:
-                    tags.append(response.headers["ETag"])
-                try:
-                    return await response.read()
-                except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    raise session.transport_failure(error, what) from error
-        silent = UnreachableError(f"{what}: nothing could be sent for {quiet:g} s")
-        raise FailedTryError(silent, again=True, slow_down=True)
-
-    try:
-        return await once()
-    except FailedTryError as failure:
-        # A body that was never sent to its end can't have been stored.
-        failure.untouched = failure.untouched or not whole
-        raise
-
-
-async def _body(
-    file: SendFile,
-    span: tuple[int, int],
-    around: Sequence[bytes],
-    scope: anyio.CancelScope,
-    quiet: float,
-    whole: list[bool],
-    pacer: Pacer | None,
-) -> AsyncIterator[bytes]:
-    """The bytes of a request; `whole` gets an entry before the last ones leave."""
-    begin, end = span
-    left = end - begin
-    if around[0]:
-        yield around[0]
-    try:
-        with Path(file.source).open("rb") as source:
-            source.seek(begin)
-            while left:
-                want = min(PIECE, left)
-                piece = (
-                    source.read(want) if file.size < IN_THREAD else await anyio.to_thread.run_sync(source.read, want)
-                )
-                if not piece:
-                    raise NotAsAskedError(f"{file.source}: became shorter while it was being sent")
-                if pacer is not None:
-                    scope.deadline = math.inf  # it is us who wait
-                    await pacer.take(len(piece))
-                left -= len(piece)
-                if not left and not around[1]:
-                    whole.append(True)
-                scope.deadline = anyio.current_time() + quiet
-                yield piece
-    except OSError as error:
-        raise NotAsAskedError(f"{file.source}: can't be read: {error.strerror}") from error
-    whole.append(True)
-    if around[1]:
-        yield around[1]
-    # From here on the session's own read time-out watches; a site may take its time to store what it got.
-    scope.deadline = anyio.current_time() + 10 * quiet
+def _changed(file: SendFile) -> NotAsAskedError:
+    return NotAsAskedError(f"{file.source}: changed while it was being sent; run again to send it as it is now")

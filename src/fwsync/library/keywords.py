@@ -254,3 +254,5 @@ class UploadKeywords(TypedDict, total=False):
     """Files that exist with other bytes: skip, update (a new version), or error."""
     max_transfer: str
     """A run stops before the file that would exceed this size; empty: no limit."""
+    checksum: bool
+    """A dry run reads files that may be unchanged, instead of saying so."""

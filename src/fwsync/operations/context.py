@@ -17,7 +17,7 @@ from fwsync.run.budget import Budget
 from fwsync.run.journal import Journal
 from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
 from fwsync.selection import parse_size
-from fwsync.work import ChangeContainer, Entry, Outcome, Plan, Summary, WorkItem, human
+from fwsync.work import ChangeContainer, Entry, Outcome, Plan, SendFile, Summary, WorkItem, human
 
 
 class Context(msgspec.Struct):
@@ -151,7 +151,12 @@ def _told(item: WorkItem) -> str:
         fields = {**payload.fields, **{f"info.{key}": value for key, value in payload.info.items()}}
         added = [f"+{text}" for text in (*payload.tags, *payload.notes)]
         return ": " + ", ".join([*(f"{name} > {value}" for name, value in fields.items()), *added])
-    return f" ({human(item.bytes)})" if item.kind.partition(".")[0] in _OF_FILES else ""
+    size = f" ({human(item.bytes)})" if item.kind.partition(".")[0] in _OF_FILES else ""
+    if isinstance(payload, SendFile) and payload.digest is None and payload.held_hash is not None:
+        if payload.held_size not in (None, payload.size):
+            return size
+        return f"{size}, which may be unchanged: its bytes were not read (--checksum reads them)"
+    return size
 
 
 OF_TREES = frozenset({"download.file", "download.member", "write.sidecar"})

@@ -14,6 +14,7 @@ from fwsync.operations.importing import import_csv
 from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan
 from fwsync.operations.projects import near
+from fwsync.operations.pushing import push
 from fwsync.operations.transfers import download, upload
 from fwsync.operations.undoing import undo
 from fwsync.operations.uploading import upload_folder
@@ -66,6 +67,8 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
         case "verify":
             wishes = msgspec.convert({k: v for k, v in arguments.items() if k != "folder"}, Wishes)
             return await verify(context, arguments["folder"], wishes)
+        case "push":
+            return await push(context, arguments["folder"])
         case "upload" if "folder" in arguments:
             return await upload_folder(context, arguments["folder"], arguments["to"])
         case "upload":
@@ -85,9 +88,9 @@ def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Se
         return replace(settings, mirror=mirror_settings(arguments))
     if command == "download" and "wishes" in arguments:
         return replace(settings, mirror=mirror_settings(arguments["wishes"]))
-    if command == "upload" and "options" in arguments:
+    if command in ("upload", "push") and "options" in arguments:
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments["options"].items()}
-        return replace(settings, upload=replace(settings.upload, **given))
+        return replace(settings, **{command: replace(getattr(settings, command), **given)})
     return settings
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import anyio.to_thread
 import msgspec
 
+from fwsync.client.transfer import HASH_PREFIX
 from fwsync.config import UploadSettings
 from fwsync.errors import InputFileError, UsageError
 from fwsync.model import Project
@@ -21,11 +24,13 @@ from fwsync.plan import filetimes
 from fwsync.plan.importing import ImportOptions, Planner
 from fwsync.plan.placing import Layout, Placed
 from fwsync.plan.uploading import TreePlanner
-from fwsync.run.hashes import HashCache
+from fwsync.run.hashes import HashCache, Stamp
 from fwsync.run.scanning import Left, Scan, Seen
 from fwsync.run.treespool import TreeSpool
 from fwsync.selection import matches, split_path
 from fwsync.work import Plan, Summary
+
+BATCH = 1000
 
 
 async def upload_folder(context: Context, folder: str, to: str, *, dry: bool = False) -> Summary:
@@ -50,6 +55,9 @@ async def upload_folder(context: Context, folder: str, to: str, *, dry: bool = F
             planner = await _planner(context, spool, project)
             plan = _plan(context, spool, project, planner, notes)
             if dry:
+                if settings.checksum:
+                    context.reporter.phase("reading files that may be unchanged")
+                    await anyio.to_thread.run_sync(_hash_unknown, spool, hashes)
                 summary = await dry_run(context, "upload", plan)
             else:
                 options = msgspec.structs.asdict(settings)
@@ -119,6 +127,22 @@ _LEFT = {
 
 def _notes(scan: Scan) -> list[str]:
     return [f"{_LEFT[why]}: {count:,} (e.g. {scan.examples[why]})" for why, count in sorted(scan.counts.items())]
+
+
+def _hash_unknown(spool: TreeSpool, hashes: HashCache) -> None:
+    """Read the files of which it can't be told otherwise whether they are on the site. Blocking."""
+    unknown = list(spool.may_be_unchanged())
+    for start in range(0, len(unknown), BATCH):
+        found = []
+        for key, source in unknown[start : start + BATCH]:
+            with contextlib.suppress(OSError):  # the run itself will tell
+                stamp = Stamp.of(source)
+                with open(source, "rb") as content:  # noqa: PTH123 - as upload.hash_of, in this thread
+                    digest = HASH_PREFIX + hashlib.file_digest(content, "sha384").hexdigest()
+                if stamp == Stamp.of(source):
+                    hashes.put(stamp, digest)
+                    found.append((key, digest))
+        spool.learn(found)
 
 
 async def _planner(context: Context, spool: TreeSpool, project: Project) -> Planner:

@@ -6,6 +6,7 @@
     intents   site, parent, level, label, sent_at, run          a create that was sent and has no outcome yet
     begun     site, project, key, run       a container whose create may lack its tags and notes yet
     sending   site, container, name, sent_at, run       a file whose body was sent and has no outcome yet
+    uploads, upload_parts                               uploads in many parts that are not completed (`unfinished`)
     written   path, digest                  files that fwsync wrote for people: known as unedited by their SHA-256
     files     root, path, file_id, version, hash, member, size, mtime_ns, state           `present`: what lies there;
               beside it `renaming`: what is about to take its place, until it is known whether it did
@@ -67,6 +68,10 @@ _STATEMENTS = (
     """create table if not exists moves (root text, source text, temp text, target text, inode integer, selection text,
         file_id text, version integer, hash text, member text, size integer, mtime_ns integer,
         primary key (root, source)) without rowid""",
+    """create table if not exists uploads (site text, container text, name text, state text, ticket blob, at real,
+        primary key (site, container, name)) without rowid""",
+    """create table if not exists upload_parts (site text, container text, name text, number integer, tag text,
+        primary key (site, container, name, number)) without rowid""",
     "create table if not exists written (path text primary key, digest text) without rowid",
 )
 _SINCE_1 = tuple(

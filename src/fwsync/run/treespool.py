@@ -113,6 +113,18 @@ class TreeSpool(Spool):
                 name, source, size, mtime_ns, digest, _decode(about), HeldFile(*held) if there is not None else None
             )
 
+    def may_be_unchanged(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Files of unknown hash of whose name and size something is on the site: a key for `learn`, and the source."""
+        query = """select subject, session, acquisition, name, source from local l where digest is null and exists
+            (select 1 from held_files h where h.name = l.name and h.size = l.size and h.hash is not null)"""
+        for *key, source in self._all(query):
+            yield tuple(key), source
+
+    def learn(self, digests: Iterable[tuple[tuple[str, ...], str]]) -> None:
+        """Keep the hashes of files."""
+        query = "update local set digest = ? where subject = ? and session = ? and acquisition = ? and name = ?"
+        self._fill(query, [(digest, *key) for key, digest in digests])
+
     def left_out(self) -> Iterator[Outcome]:
         """What became of the files that are not taken."""
         for path, state, reason in self._all("select path, state, reason from left_out order by path"):

@@ -35,6 +35,9 @@ from fwsync.errors import UsageError
 @click.option(
     "--max-transfer", metavar="SIZE", help="Stop before the file that would exceed so much in one run, e.g. 100G."
 )
+@click.option(
+    "--checksum", is_flag=True, default=None, help="DIR, with --dry-run: read files that may be unchanged, to tell."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be sent; change nothing.")
 @moving
 @common
