@@ -1,8 +1,9 @@
 """Hostile labels to a safe local tree.
 
-Names are compared folded (NFC, casefold) and written faithfully but for what the target platform forbids. Siblings
-whose names collide are told apart: the lowest id keeps the plain name, every other gets `~` and 8 hex digits of a hash
-of its id. That depends on nothing but the siblings, so paths are stable over runs and over the order of listing.
+Names are compared folded (NFC, casefold, without code points that can't be seen) and written faithfully but for what
+the target platform forbids. Siblings whose names collide are told apart: the lowest id keeps the plain name, every
+other gets `~` and 8 hex digits of a hash of its id. That depends on nothing but the siblings, so paths are stable over
+runs and over the order of listing.
 """
 
 from __future__ import annotations
@@ -37,6 +38,15 @@ _WINDOWS_FORBIDDEN = re.compile(r'[<>:"|?*]')
 _WINDOWS_DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|:|\Z)", re.IGNORECASE
 )
+_SHORT_OWN = re.compile(r"fwsync~\d+\Z")
+"""The 8.3 names under which a Windows disk may know OWN_FOLDER as well."""
+
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's default ignorable code points: HFS+ and case-insensitive ext4 leave them out when they compare names."""
+
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _+=.-]{0,200}[A-Za-z0-9_])?\Z")
 """What needs no care anywhere, unless it is a Windows device: most names are such, and 60 us of care each add up."""
 _PATHVALIDATE = {"linux": "Linux", "windows": "Windows", "macos": "macOS", "universal": "universal"}
@@ -90,7 +100,8 @@ def _component(name: str, rules: str) -> str:
     )
     if safe.strip(". ") == "":
         safe = "_" * max(len(safe), 1)
-    if safe.casefold() == OWN_FOLDER or safe.startswith(OWN_PARTIAL):
+    folded = fold(safe)
+    if folded == OWN_FOLDER or folded.startswith(OWN_PARTIAL) or (strict and _SHORT_OWN.match(folded)):
         safe = "_" + safe
     return _cut(safe)
 
@@ -107,7 +118,9 @@ def _cut(name: str) -> str:
 
 def fold(name: str) -> str:
     """The form under which two names are the same file on some file system."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", _UNSEEN.sub("", name)).casefold())
 
 
 def lay_out(places: Sequence[Sequence[Step]], platform: Platform) -> tuple[list[str], list[Renamed]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +135,13 @@ class Shelf(Scratch):
         rows = cursor.execute(
             "select id, ident, name, path from nodes where file is not null and length(path) > ?", (least // 4,)
         ).fetchall()
+        free = lru_cache(maxsize=128)(partial(self._free, cursor))  # few tops, perhaps very many long paths
         for number, ident, name, path in rows:
             if too_long(path, self._platform):
                 top, slash, _ = path.partition("/")
-                made = f"{top}/{self._free(cursor, top)}/{short_name(name, ident)}"
+                made = f"{top}/{free(top)}/{short_name(name, ident)}"
                 if not slash or too_long(made, self._platform):
-                    made = f"{self._free(cursor, '')}/{short_name(name, ident)}"
+                    made = f"{free('')}/{short_name(name, ident)}"
                 cursor.execute("update nodes set was = path, path = ? where id = ?", (made, number))
 
     @staticmethod

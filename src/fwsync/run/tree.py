@@ -24,8 +24,11 @@ from fwsync.plan.paths import OWN_FOLDER, OWN_PARTIAL, is_contained
 MARKER = "root.json"
 TRASH = "trash"
 HASH_IN_THREAD = 1024 * 1024
-NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_HINTS = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "; choose a folder that you can write to"),
+    errno.EFBIG: "; this disk or process takes no larger files",
+}
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def disk_errors(path: object) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             raise DiskFullError(f"{path}: no space left ({error.strerror}); free some, then run again") from error
-        hint = "; choose a folder that you can write to" if error.errno in NOT_WRITABLE else ""
+        hint = _HINTS.get(error.errno or 0, "")
         raise TargetError(f"{path}: {error.strerror or error}{hint}") from error
 
 
