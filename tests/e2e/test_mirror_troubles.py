@@ -53,8 +53,7 @@ def line(site: Site) -> Iterator[Wire]:
 
 @pytest.fixture
 def person(tmp_path: Path, line: Wire) -> Person:
-    made = Person(tmp_path / "home", f"127.0.0.1:{line.port}:__force_insecure:{SECRET}")
-    return made
+    return Person(tmp_path / "home", f"127.0.0.1:{line.port}:__force_insecure:{SECRET}")
 
 
 def expected(site: Site) -> dict[str, str]:
@@ -137,7 +136,7 @@ def test_a_file_too_large_for_the_disk_fails_alone(person: Person, site: Site) -
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2 * 2**20, 2 * 2**20)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2 * 2**20, 2 * 2**20)),  # noqa: PLW1509 - one thread
     )
     told(process, 3, "large.bin", "File too large")
     assert right(person, whole).keys() == {path for path in whole if "large" not in path}
