@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import msgspec
 
 from fwsync.config import parse_mode
@@ -51,7 +52,7 @@ async def verify(context: Context, folder: str, wishes: Wishes, *, dry: bool = F
     async with AsyncExitStack() as stack:
         parts = await _parts(context, real, stack, write=wishes.repair and not dry)
         context.reporter.phase("reading the index")
-        plan = _plan(context, parts, wishes)
+        plan = await anyio.to_thread.run_sync(_plan, context, parts, wishes)
         if not plan.items:
             raise UsageError(f"{folder}: {_nothing(wishes)}")
         if dry:

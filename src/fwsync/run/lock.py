@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -27,8 +27,19 @@ def hold(folder: Path, target: str) -> Iterator[None]:
     The lock lies on local disk, not in the tree: locks on network file systems lie. It is the kernel's, so the lock of
     a killed run is free at once.
     """
-    descriptor = _take(folder, target)
+    private_folder(folder / "locks")
+    path = folder / "locks" / hashlib.blake2b(target.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process"
+            busy = f"another run is at work on {target} ({holder})"
+            raise LockedError(f"{busy}; wait for its end, by --wait if you like") from None
+        os.ftruncate(descriptor, 0)
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        os.pwrite(descriptor, f"{socket.gethostname()}, process {os.getpid()}, since {since}".encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -43,41 +54,17 @@ async def hold_in_turn(
     Several that wait get their turn in no order. LockedError when the patience is at its end.
     """
     until, told = anyio.current_time() + patience, False
-    while True:
-        try:
-            descriptor = _take(folder, target)
-            break
-        except LockedError as error:
-            left = until - anyio.current_time()
-            if left <= 0:
-                raise
-            if not told:
-                told = True
-                waiting(f"waiting: {error.line.rpartition(';')[0]}")
-            await anyio.sleep(min(LOOK, left))
-    try:
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(hold(folder, target))
+                break
+            except LockedError as error:
+                left = until - anyio.current_time()
+                if left <= 0:
+                    raise
+                if not told:
+                    told = True
+                    waiting(f"waiting: {error.line.rpartition(';')[0]}")
+                await anyio.sleep(min(LOOK, left))
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _take(folder: Path, target: str) -> int:
-    """The lock's descriptor; closing it gives the lock back. LockedError if another process has it."""
-    private_folder(folder / "locks")
-    path = folder / "locks" / hashlib.blake2b(target.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process"
-            raise LockedError(
-                f"another run is at work on {target} ({holder}); wait for its end, by --wait if you like"
-            ) from None
-        os.ftruncate(descriptor, 0)
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
-        os.pwrite(descriptor, f"{socket.gethostname()}, process {os.getpid()}, since {since}".encode(), 0)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor

@@ -45,7 +45,7 @@ REASONS: dict[Verdict, str] = {
 }
 
 PAGE = 1000
-LOST_ON_DISK = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
+LOST_ON_DISK = frozenset({errno.EIO, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)})  # the last: Linux alone
 """The system's errors that mean that the disk has lost the bytes."""
 
 Repair = Callable[[WorkItem, "VerifyFile", Verdict], Awaitable[Outcome]]
