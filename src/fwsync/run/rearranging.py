@@ -7,6 +7,8 @@ needs no such care: a file that is gone from where the index has it, and that no
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -74,7 +76,7 @@ class Rearranger:
             left = [move for move in waiting if not self._settle(move, onward)]
             if len(left) == len(waiting):
                 for move in left:
-                    self._rescue(move)
+                    await self._rescue(move)
                 break
             waiting = left
         await self._index.flush()
@@ -100,10 +102,28 @@ class Rearranger:
     def _is_at(self, path: str, move: Move) -> bool:
         return _inode(self._tree.locate(path)) == move.inode
 
-    def _rescue(self, move: Move) -> None:
-        """Someone took both places: the file goes to the trash, and is fetched again."""
-        self._rename(self._tree.locate(move.temp), self._tree.trash(move.source, self._run))
+    async def _rescue(self, move: Move) -> None:
+        """Others took both places. Where one of them is ours, the file gets a free name beside its old one, from where
+        the comparison that follows moves it to whichever place wants it now; else it goes to the trash."""
+        temp = self._tree.locate(move.temp)
+        for path in (move.target, move.source):
+            if await self._may_be_replaced(path, self._tree.locate(path)):
+                free = self._free_beside(move.source)
+                self._rename(temp, self._tree.locate(free))
+                entry = msgspec.structs.replace(move.entry, path=free)
+                self._index.moved(msgspec.structs.replace(move, target=free, entry=entry))
+                return
+        self._rename(temp, self._tree.trash(move.source, self._run))
         self._index.not_moved(move)
+
+    def _free_beside(self, path: str) -> str:
+        folder, slash, _ = path.rpartition("/")
+        for number in itertools.count():
+            mark = hashlib.blake2b(f"{path}\n{number}".encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+            free = f"{folder}{slash}moved~{mark}"
+            if not os.path.lexists(self._tree.locate(free)):
+                return free
+        raise AssertionError("itertools.count has no end")
 
     async def begin(self, planned: Iterable[Planned]) -> None:
         """Commit the moves, then let those leave their places whose places others need."""
