@@ -290,7 +290,8 @@ def main() -> None:
         folder = Path(name)
         mirror_site.fill(folder, works)
         cores, version = os.cpu_count(), sys.version.split()[0]
-        print(f"{cores} cores, Python {version}, {flags.pairs} rounds, in turn; client and server share the cores")
+        load = f"load {os.getloadavg()[0]:.1f} before it began"
+        print(f"{cores} cores, Python {version}, {flags.pairs} rounds, in turn; they share the cores; {load}")
         for kind in servers:
             starts = start_ups(folder, folder, kind, peers, flags)
             print(f"\nstart-up, {kind}: " + ", ".join(f"{one} {took:.2f} s" for one, took in starts.items()))
