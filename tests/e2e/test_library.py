@@ -517,7 +517,7 @@ def test_ctrl_c_ends_a_listing(demo: Site) -> None:
         with pytest.raises(KeyboardInterrupt):
             endless()
         timer.join()
-        assert fw.groups().to_pandas()["id"].tolist() == ["demo", "scitran"]
+        assert set(fw.groups().to_pandas()["id"]) >= {"demo", "scitran"}
 
 
 def test_leaving_the_blocking_loop_early_settles_the_run(slow: Site, tmp_path: Path) -> None:
