@@ -154,6 +154,8 @@ def test_a_file_cut_at_ninety_percent_moves_ten_percent_again(
     with wire(large.host) as line:
         person = Person(tmp_path, f"127.0.0.1:{line.port}:__force_insecure:{SECRET}")
         env = {"FWSYNC_NETWORK_SPLIT": str(split)}
+        # A kill loses what was not written yet: two chunks of a MiB, one range of 4 MiB a lane, and what sockets hold.
+        lost = (9 + (4 * split if split > 1 else 0)) * 2**20
         line.limit = LARGE * 9 // 10
         process = person.start(*command, **env)
         if how == "kill":
@@ -162,15 +164,15 @@ def test_a_file_cut_at_ninety_percent_moves_ten_percent_again(
             assert process.returncode == -9
             (part,) = (person.work / "out").rglob(".fw~*")
             there, before = part.stat().st_size, line.down
-            assert there > LARGE * 8 // 10, "what came lies on the disk"
+            assert there > LARGE * 9 // 10 - lost, "what came lies on the disk"
             process = person.start(*command, **env)
             out, err = process.communicate(timeout=200)
-            assert line.down - before < LARGE - there + 2**20
+            assert line.down - before < LARGE - there + 2**20, "no more than what is missing"
         else:
             out, err = process.communicate(timeout=200)
             assert line.limit is None, "it was never cut"
         assert process.returncode == 0, out + err
-        assert line.down < LARGE * 11 // 10, "the beginning came again"
+        assert line.down < LARGE + lost + 2**20, "the beginning came again"
         assert list(digests(person.work / "out")) == ["study/large.bin"]
         assert (person.work / "out/study/large.bin").stat().st_size == LARGE
         assert partials(person) == []

@@ -111,8 +111,8 @@ class Journal:
     """The journal of one user on one machine. Use as an async context manager."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "journal.db"
+        self.folder = folder.absolute()  # it is opened more than once, and the process may go elsewhere meanwhile
+        self.path = self.folder / "journal.db"
 
     async def __aenter__(self) -> Self:
         private_folder(self.folder)
