@@ -102,6 +102,7 @@ COMMENTS = {
     "mirror.sidecar": "Metadata beside each file: none or json.",
     "mirror.link": "Make equal files hard links to one.",
     "mirror.chmod": "Permission bits of the files, e.g. 640; empty: as the umask says.",
+    "mirror.keep_times": "Give files the modification times that `upload --keep-times` stored in their info.",
     "mirror.platform": "Whose rules for file names to follow: auto, universal, linux, windows or macos.",
     "mirror.allow_empty": "A pattern that matches nothing is no error.",
     "mirror.zip_members": "Zips with more members are refused.",

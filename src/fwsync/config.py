@@ -127,6 +127,7 @@ class MirrorSettings(SelectionSettings, frozen=True, kw_only=True, forbid_unknow
     sidecar: Literal["none", "json"] = "none"
     link: bool = False
     chmod: str = ""
+    keep_times: bool = False
     platform: Platform = "auto"
     allow_empty: bool = False
     zip_members: int = 100_000

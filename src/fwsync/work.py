@@ -299,7 +299,8 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     `path` is relative to the root of the local tree, `/`-separated and already safe. `size` and `hash` are those of
     the file entry; `member_*` tell of the member (size, CRC, where its local header begins, packed size, zip method) as
     far as its archive's directory was read: without them it comes by the site's own member endpoint. `content` is what
-    to write where nothing is to be fetched (a sidecar); `hash` is then that of these bytes.
+    to write where nothing is to be fetched (a sidecar); `hash` is then that of these bytes. `mtime_ns` is the time that
+    the local file is to have where that is not `modified`.
     """
 
     container_type: str
@@ -311,6 +312,7 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     hash: str | None = None
     modified: str | None = None
+    mtime_ns: int | None = None
     member: str | None = None
     member_size: int | None = None
     member_crc: int | None = None

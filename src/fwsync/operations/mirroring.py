@@ -52,7 +52,12 @@ async def mirror(context: Context, *, dry: bool = False) -> Summary:
 def _wishes(settings: MirrorSettings, selection: Selection) -> Wishes:
     alone = not selection.of_containers
     limits = Limits(settings.zip_members, parse_size(settings.zip_bytes, "--zip-bytes"), settings.zip_ratio)
-    return Wishes(layout=Layout.parse(settings.layout, gear=alone), limits=limits, sidecars=settings.sidecar == "json")
+    return Wishes(
+        layout=Layout.parse(settings.layout, gear=alone),
+        limits=limits,
+        sidecars=settings.sidecar == "json",
+        kept_times=settings.keep_times,
+    )
 
 
 def _refuse_empty(gatherer: Gatherer, selection: Selection) -> None:

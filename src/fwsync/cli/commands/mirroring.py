@@ -23,6 +23,7 @@ from fwsync.cli.selecting import selecting
 @click.option("--sidecar", type=click.Choice(["none", "json"]), help="Write metadata beside each file: NAME.json.")
 @click.option("--link", is_flag=True, default=None, help="Make equal files hard links to one.")
 @click.option("--chmod", metavar="MODE", help="Permission bits of the files, e.g. 640 (default: as the umask says).")
+@click.option("--keep-times", is_flag=True, default=None, help="Restore times that `upload --keep-times` stored.")
 @click.option("--zip-members", type=click.IntRange(1), metavar="N", help="Refuse zips with more members.")
 @click.option("--zip-bytes", metavar="SIZE", help="Refuse zips that unpack to more.")
 @click.option("--zip-ratio", type=click.IntRange(1), metavar="N", help="Refuse members that unpack to so many times.")
