@@ -132,6 +132,7 @@ class MirrorSettings(SelectionSettings, frozen=True, kw_only=True, forbid_unknow
     local_changes: Literal["keep", "overwrite", "error"] = "keep"
     delete: Literal["no", "trash", "permanent"] = "no"
     max_delete: str = ""
+    keep_times: bool = False
     platform: Platform = "auto"
     allow_empty: bool = False
     zip_members: int = 100_000

@@ -320,6 +320,7 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     far as its archive's directory was read: without them it comes by the site's own member endpoint. `content` is what
     to write where nothing is to be fetched (a sidecar); `hash` is then that of these bytes. With `aside`, the local
     file at `path` was changed by someone, and goes to the trash first.
+    `mtime_ns` is the time that the local file is to have where that is not `modified`.
     """
 
     container_type: str
@@ -331,6 +332,7 @@ class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     hash: str | None = None
     modified: str | None = None
+    mtime_ns: int | None = None
     member: str | None = None
     member_size: int | None = None
     member_crc: int | None = None

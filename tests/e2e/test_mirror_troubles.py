@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,6 @@ def person(tmp_path: Path, line: Wire) -> Person:
 
 def expected(site: Site) -> dict[str, str]:
     """The tree as it should be, fetched by a run without trouble."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as home:
         calm = Person(Path(home), site.key)
         done = calm.types(*COMMAND)
@@ -130,15 +128,14 @@ def test_permission_lost_while_running(person: Person, site: Site, line: Wire) -
 def test_a_file_too_large_for_the_disk_fails_alone(person: Person, site: Site) -> None:
     """As on a disk whose files have a largest size; here it is the process that may not write larger ones."""
     whole = expected(site)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fwsync", *COMMAND],
-        cwd=person.work,
-        env=person.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2 * 2**20, 2 * 2**20)),  # noqa: PLW1509 - one thread
+    limited = (
+        "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20));"
+        " os.execv(sys.executable, [sys.executable, '-m', 'fwsync', *sys.argv[1:]])"
     )
+    process = subprocess.Popen(
+        [sys.executable, "-c", limited, *COMMAND],
+        cwd=person.work, env=person.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     told(process, 3, "large.bin", "File too large")
     assert right(person, whole).keys() == {path for path in whole if "large" not in path}
     made_whole(person, whole)

@@ -23,7 +23,7 @@ from fwsync.model import LEVELS, Analysis, Container, FileEntry, Parents, Projec
 from fwsync.operations.projects import group_of, near
 from fwsync.operations.scope import Scope
 from fwsync.operations.sidecars import Sidecars
-from fwsync.plan import unpacking
+from fwsync.plan import filetimes, unpacking
 from fwsync.plan.candidates import Above, Candidate
 from fwsync.plan.layout import Layout
 from fwsync.plan.mirroring import fetch_of
@@ -42,6 +42,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     layout: Layout
     limits: unpacking.Limits = unpacking.Limits()
     sidecars: bool = False
+    kept_times: bool = False
 
 
 class Gatherer:
@@ -61,7 +62,7 @@ class Gatherer:
         self._paths = Paths(selection.paths, scope.path_segments) if selection.paths else None
         self._sidecars = Sidecars(shelf) if wishes.sidecars else None
         self._waiting: list[Candidate] = []
-        self._info = wishes.sidecars or wishes.layout.bids
+        self._info = wishes.sidecars or wishes.layout.bids or wishes.kept_times
 
     async def run(self) -> None:
         """Gather every project of the scope."""
@@ -138,7 +139,8 @@ class Gatherer:
             held_by = _held_by(entry, parents)
             if held_by is None:
                 continue
-            await self._offer(tree, entry, msgspec.to_builtins(parents), held_by)
+            # The container that holds it is above it, whether or not the site lists it among the parents.
+            await self._offer(tree, entry, {**msgspec.to_builtins(parents), held_by[0]: held_by[1]}, held_by)
 
     async def _embedded(self, project: Project) -> AsyncIterator[FileEntry]:
         whole = project if project.files is not None else await self._fw.projects.get(project.id)
@@ -259,6 +261,8 @@ class Gatherer:
             return []
         kind, ident = one.held_by
         fetch = fetch_of(kind, ident, one.entry, one.member)
+        if self._wishes.kept_times and one.member is None:
+            fetch = msgspec.structs.replace(fetch, mtime_ns=filetimes.to_ns((one.entry.info or {}).get(filetimes.KEY)))
         out: list[Place] = [(steps, fetch)]
         if self._sidecars is not None and one.member is None:
             out.append(self._sidecars.beside(steps, fetch, one))

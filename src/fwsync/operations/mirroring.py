@@ -73,7 +73,12 @@ def wishes_of(settings: MirrorSettings, selection: Selection) -> Wishes:
     """How what is found is to be laid out, and what of it is refused. UsageError for what can't be read."""
     alone = not selection.of_containers
     limits = Limits(settings.zip_members, parse_size(settings.zip_bytes, "--zip-bytes"), settings.zip_ratio)
-    return Wishes(layout=Layout.parse(settings.layout, gear=alone), limits=limits, sidecars=settings.sidecar == "json")
+    return Wishes(
+        layout=Layout.parse(settings.layout, gear=alone),
+        limits=limits,
+        sidecars=settings.sidecar == "json",
+        kept_times=settings.keep_times,
+    )
 
 
 def refuse_empty(gatherer: Gatherer, selection: Selection) -> None:

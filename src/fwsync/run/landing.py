@@ -175,7 +175,9 @@ class Landing:
 
 
 def mtime_ns_of(file: FetchFile) -> int | None:
-    """The modification time that a file is to have, in nanoseconds at the platform's microseconds."""
+    """The modification time that a file is to have, in nanoseconds; the platform's own is in microseconds."""
+    if file.mtime_ns is not None:
+        return file.mtime_ns
     moment = instant(file.modified)
     return int(moment.timestamp() * 1_000_000) * 1000 if moment else None
 

@@ -45,6 +45,7 @@ from fwsync.selection import parse_interval
     help="Remove nothing if more would go (default: more than 50 files and more than 10%).",
 )
 @click.option("--new-tree", is_flag=True, help="Begin anew in a folder that is not the tree that was there.")
+@click.option("--keep-times", is_flag=True, default=None, help="Restore times that `upload --keep-times` stored.")
 @click.option("--zip-members", type=click.IntRange(1), metavar="N", help="Refuse zips with more members.")
 @click.option("--zip-bytes", metavar="SIZE", help="Refuse zips that unpack to more.")
 @click.option("--zip-ratio", type=click.IntRange(1), metavar="N", help="Refuse members that unpack to so many times.")
