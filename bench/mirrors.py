@@ -21,6 +21,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -63,10 +64,16 @@ def timed(peer: Peer, job: Job, limit: float) -> Run:
             command, cwd=job.home, env=peer.env(job), stdin=subprocess.DEVNULL, stdout=out, stderr=err
         )
         watch = threading.Timer(limit, process.kill)
+        watch.daemon = True
         watch.start()
-        _, status, used = os.wait4(process.pid, 0)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            watch.cancel()
         wall = time.perf_counter() - began
-        watch.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
     served = job.server.cpu() - served
     after = job.server.moved()
@@ -278,6 +285,7 @@ def able(flags: argparse.Namespace) -> tuple[list[Peer], list[str]]:
 
 def main() -> None:
     """Fill the site, print the tables."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and folders go when it is ended
     flags = parse()
     peers, servers = able(flags)
     only = flags.only.split(",")
