@@ -350,13 +350,13 @@ def test_a_push_killed_again_and_again_ends_as_if_undisturbed(tmp_path: Path, fl
             (root / path).write_bytes(content)
         quick = {"FWSYNC_NETWORK_READ_TIMEOUT": "3"}
         alive = 0
-        for _ in range(15):
+        for _ in range(8):
             process = person.start("push", "out", **quick)
             time.sleep(values.uniform(0.6, 1.6))
             alive += process.poll() is None
             process.kill()
             process.communicate()
-        assert alive >= 5
+        assert alive >= 3
         done = person.types("push", "out", **quick)
         assert done.returncode == 0, done.stdout + done.stderr
         assert {fault.split(":")[-1] for fault in site.stats()["faults"]} >= {"drop_reply", "late_commit"}

@@ -363,13 +363,13 @@ def test_an_upload_killed_again_and_again_ends_as_if_undisturbed(tmp_path: Path,
         make(person.work / "tree", tree)
         command, quick = ["upload", "tree", "--to", "lab/study"], {"FWSYNC_NETWORK_READ_TIMEOUT": "3"}
         alive = 0
-        for _ in range(20):
+        for _ in range(10):
             process = person.start(*command, **quick)
             time.sleep(values.uniform(0.4, 1.6))
             alive += process.poll() is None
             process.kill()
             process.communicate()
-        assert alive >= 5
+        assert alive >= 3
         done = person.types(*command, **quick)
         assert done.returncode == 0, done.stdout + done.stderr
         assert {fault.split(":")[-1] for fault in site.stats()["faults"]} >= {"drop_reply", "late_commit"}
