@@ -1,8 +1,9 @@
 """Which way small files come: one request each, or a bulk archive for many. Chosen by what each was measured to take.
 
 The rule: the first TRIALS batches come as archives, the next by single requests; from when both are measured the one
-with fewer seconds a file (a moving average) is taken, and every PROBE batches the other is tried again. Batches of
-fewer than LEAST files always come by single requests: an archive costs two of them before its first byte.
+with fewer seconds a file (a moving average) is taken, archives also where they are up to TIE times slower, and every
+PROBE batches the other is tried again. Batches of fewer than LEAST files always come by single requests: an archive
+costs two of them before its first byte.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ LEAST = 16
 TRIALS = 2
 PROBE = 32
 WEIGHT = 0.3
+TIE = 1.3
+"""Where the two are this close the archive is taken: it asks less of the site and of this machine."""
+
 
 
 class Ways:
@@ -40,7 +44,8 @@ class Ways:
                 return way
         if len(self._seconds) < len(_WAYS):
             return "single"  # the trials are still under way, or no archive ever came
-        best, other = sorted(_WAYS, key=self._seconds.__getitem__)
+        archives_win = self._seconds["archive"] <= TIE * self._seconds["single"]
+        best, other = _WAYS if archives_win else _WAYS[::-1]
         return other if self._batches % PROBE == 0 else best
 
     def took(self, way: Way, files: int, seconds: float) -> None:
