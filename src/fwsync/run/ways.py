@@ -20,7 +20,6 @@ TIE = 1.3
 """Where the two are this close the archive is taken: it asks less of the site and of this machine."""
 
 
-
 class Ways:
     """The measured choice between the two ways, for one run."""
 
