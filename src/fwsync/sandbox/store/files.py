@@ -124,7 +124,11 @@ def find_many(conn: sqlite3.Connection, wanted: Sequence[tuple[str, str]]) -> di
     for start in range(0, len(wanted), 250):
         some = wanted[start : start + 250]
         pairs = ",".join(["(?,?)"] * len(some))
-        query = f"select {_COLUMNS} from files where (parent_id, name) in (values {pairs}) and current = 1"  # noqa: S608
+        # Joined from the pairs to the index: `(parent_id, name) in (values ...)` would read every file there is.
+        query = (
+            f"with wanted(parent, called) as (values {pairs}) select {_COLUMNS} from wanted cross join files f"  # noqa: S608
+            " where f.parent_id = parent and f.name = called and f.current = 1"
+        )
         for row in conn.execute(query, [value for pair in some for value in pair]).fetchall():
             out[(row["parent_id"], row["name"])] = from_row(row)
     return out
