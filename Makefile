@@ -32,7 +32,7 @@ peers: $(PEERS)/.installed
 
 test: $(STAMP) $(PEERS)/.installed
 	@mkdir -p .test-tmp
-	TMPDIR=$(CURDIR)/.test-tmp $(BIN)/python -m pytest -n 2 --basetemp=.test-tmp/pytest
+	TMPDIR=$(CURDIR)/.test-tmp $(BIN)/python -m pytest -n 4 --dist worksteal --basetemp=.test-tmp/pytest
 	@rm -rf .test-tmp
 
 check: $(STAMP)
