@@ -154,7 +154,7 @@ def test_a_file_cut_at_ninety_percent_moves_ten_percent_again(
         person = Person(tmp_path, f"127.0.0.1:{line.port}:__force_insecure:{SECRET}")
         env = {"FWSYNC_NETWORK_SPLIT": str(split)}
         # A kill loses what was not written yet: two chunks of a MiB, one range of 4 MiB a lane, and what sockets hold.
-        lost = (9 + (4 * split if split > 1 else 0)) * 2**20
+        lost = (24 + (4 * split if split > 1 else 0)) * 2**20
         line.limit = LARGE * 9 // 10
         process = person.start(*command, **env)
         if how == "kill":
