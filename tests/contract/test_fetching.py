@@ -12,7 +12,7 @@ import pytest
 
 from fwsync.client.api import Flywheel
 from fwsync.client.upload import Local, send
-from fwsync.plan.mirroring import Indexed, fetch_of, item_of, plan_mirror
+from fwsync.plan.mirroring import Indexed, entry_of, fetch_of, item_of, judge
 from fwsync.plan.mirroring import WantedFile as Wanted
 from fwsync.run.fetching import Fetcher
 from fwsync.run.journal import Journal
@@ -50,8 +50,8 @@ async def mirrored(fw: Flywheel, journal: Journal, tree: Tree, wanted: FetchFile
     """The outcome of one run for one file, as `fwsync mirror` would have it."""
     fetcher = Fetcher(fw, journal, tree, "run")
     await fetcher.prepare()
-    index, local = await journal.index(str(tree.real)), await tree.scan([wanted.path])
-    (entry,) = plan_mirror([Wanted(wanted, wanted.path)], index, local)
+    index, local = await journal.index(str(tree.real)), dict(tree.walk())
+    entry = entry_of(Wanted(wanted, wanted.path), judge(wanted, index.get(wanted.path), local.get(wanted.path)))
     return (await fetcher.fetch(entry, None))[0] if isinstance(entry, WorkItem) else entry
 
 

@@ -8,7 +8,6 @@ tell no CRC: a member is then proved by its size alone, and the caller is told s
 from __future__ import annotations
 
 import io
-import re
 import stat
 import zipfile
 import zlib
@@ -17,9 +16,21 @@ import aiohttp
 import msgspec
 
 from fwsync.client import urls
+from fwsync.client.memory import MemorySink
 from fwsync.client.retry import AdaptiveLimiter
 from fwsync.client.session import ApiSession, decode
-from fwsync.client.transfer import Fetched, Meter, Sink, again, persist, pour, range_of, refuse_strange
+from fwsync.client.transfer import (
+    Fetched,
+    Meter,
+    NoRangesError,
+    Sink,
+    again,
+    persist,
+    pour,
+    range_of,
+    refuse_strange,
+    require_range,
+)
 from fwsync.client.zipmember import Unpacker
 from fwsync.errors import IntegrityError, ProtocolError, RemoteError, UnreachableError
 from fwsync.model import PLURALS, ZipMember
@@ -32,12 +43,6 @@ MOST_DIRECTORY = 64 * 1024 * 1024
 _LOCAL_HEADER = 30
 _SLACK = 256
 """A member's local header may have a longer extra field than the directory told."""
-
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
-
-
-class NoRangesError(Exception):
-    """The site does not serve ranges of this file."""
 
 
 class _Directory(msgspec.Struct):
@@ -158,19 +163,12 @@ class _Tail(io.RawIOBase):
 
 async def read_range(session: ApiSession, file: FetchFile, start: int, end: int) -> bytes:
     """Bytes [start, end) of the archive; NoRangesError when the site does not serve exactly these."""
-    sink, meter = _Memory(), Meter()
+    sink, meter = MemorySink(), Meter()
 
     async def once() -> None:
         await sink.restart()
         async with range_of(session, file, start, end) as response:
-            found = _RANGE.match(response.headers.get("Content-Range", ""))
-            if (
-                response.status != 206
-                or found is None
-                or int(found.group(1)) != start
-                or int(found.group(2)) != end - 1
-            ):
-                raise NoRangesError
+            require_range(response, start, end)
             await pour(session, response, sink, f"GET range of {file.name!r}", meter)
 
     async def verify() -> str:
@@ -184,30 +182,7 @@ async def read_range(session: ApiSession, file: FetchFile, start: int, end: int)
         if isinstance(error, RemoteError) and error.status in (416, 501):
             raise NoRangesError from error
         raise
-    return bytes(sink.data)
-
-
-class _Memory:
-    """A sink for what fits in memory."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    @property
-    def position(self) -> int:
-        return len(self.data)
-
-    async def write(self, data: bytes) -> None:
-        self.data += data
-
-    async def restart(self) -> None:
-        self.data.clear()
-
-    async def sha384(self) -> str:
-        return ""
-
-    def crc32(self) -> int:
-        return zlib.crc32(self.data)
+    return b"".join(sink.pieces)
 
 
 def end_of(file: FetchFile) -> int:

@@ -5,12 +5,24 @@ a crash, a cut or a server without ranges goes on exactly as a plain download wo
 from __future__ import annotations
 
 import itertools
-import re
 
 import anyio
 
+from fwsync.client.memory import MemorySink
 from fwsync.client.session import ApiSession
-from fwsync.client.transfer import Fetched, Meter, Sink, fetch, persist, pour, range_of, refuse_strange, verify
+from fwsync.client.transfer import (
+    Fetched,
+    Meter,
+    NoRangesError,
+    Sink,
+    fetch,
+    persist,
+    pour,
+    range_of,
+    refuse_strange,
+    require_range,
+    verify,
+)
 from fwsync.errors import FwsyncError, IntegrityError
 from fwsync.work import FetchFile
 
@@ -19,12 +31,6 @@ SEGMENT = 4 * 1024 * 1024
 
 LEAST = 64 * 1024 * 1024
 """Smaller files are not split: one connection is at full speed by then."""
-
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
-
-
-class NoRangesError(Exception):
-    """The server does not serve exactly the range that was asked for."""
 
 
 async def fetch_split(session: ApiSession, file: FetchFile, sink: Sink, lanes: int) -> Fetched:
@@ -81,17 +87,14 @@ class _Parts:
                 self._turn.notify_all()
 
     async def _range(self, start: int, end: int) -> list[bytes]:
-        part = _Segment()
+        part = MemorySink()
 
         async def once() -> None:
             at = start + part.position
             what = f"GET range of {self._file.name!r}"
             async with range_of(self._session, self._file, at, end) as response:
                 refuse_strange(response, self._file.name, what)
-                found = _RANGE.match(response.headers.get("Content-Range", ""))
-                told = tuple(map(int, found.groups())) if found and response.status == 206 else ()
-                if told != (at, end - 1, self._file.size):
-                    raise NoRangesError
+                require_range(response, at, end, self._file.size)
                 await pour(self._session, response, part, what, self.meter)
 
         async def whole() -> str:
@@ -102,28 +105,6 @@ class _Parts:
         took = await persist(self._session, part, once, whole, self.meter)
         self.attempts += took.attempts - 1
         return part.pieces
-
-
-class _Segment:
-    """A sink for one range."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.position = 0
-
-    async def write(self, data: bytes) -> None:
-        self.pieces.append(data)
-        self.position += len(data)
-
-    async def restart(self) -> None:
-        self.pieces.clear()
-        self.position = 0
-
-    async def sha384(self) -> str:
-        return ""
-
-    def crc32(self) -> int:
-        return 0
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -147,6 +147,20 @@ def range_of(
     return session.open("GET", url, f"GET range of {file.name!r}", headers=headers, raw=True)
 
 
+class NoRangesError(Exception):
+    """The site does not serve exactly the range that was asked for."""
+
+
+def require_range(response: aiohttp.ClientResponse, start: int, end: int, total: int | None = None) -> None:
+    """NoRangesError unless an answer is bytes [start, end) of a file, of `total` bytes where that is given."""
+    found = _RANGE.match(response.headers.get("Content-Range", ""))
+    if found is None or response.status != 206 or found.group(3) == "*":
+        raise NoRangesError
+    first, last, whole = map(int, found.groups())
+    if (first, last) != (start, end - 1) or total not in (None, whole):
+        raise NoRangesError
+
+
 async def _accept(response: aiohttp.ClientResponse, file: FetchFile, sink: Sink, what: str) -> None:
     """Whether this answer really continues what the sink holds; starts the sink over where it does not."""
     refuse_strange(response, file.name, what)

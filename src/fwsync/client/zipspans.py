@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from fwsync.client.remotezip import NoRangesError, end_of, read_range
+from fwsync.client.remotezip import end_of, read_range
 from fwsync.client.session import ApiSession
+from fwsync.client.transfer import NoRangesError
 from fwsync.client.zipmember import Unpacker
 from fwsync.errors import FwsyncError
 from fwsync.work import FetchFile

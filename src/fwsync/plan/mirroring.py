@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -49,14 +48,6 @@ move         the tree holds it at another path, where nothing wants it: it is mo
 download     all else; a local file that is in the way is adopted by the handler if its bytes are equal, and
              never overwritten if they are not
 """
-
-
-def plan_mirror(
-    wanted: Iterable[WantedFile], index: Mapping[str, Indexed], found: Mapping[str, Local]
-) -> Iterator[Entry]:
-    """One entry for each wanted file, for a few files at hand; a whole tree is compared by `plan.syncing`."""
-    for one in wanted:
-        yield entry_of(one, judge(one.fetch, index.get(one.fetch.path), found.get(one.fetch.path)))
 
 
 def judge(fetch: FetchFile, known: Indexed | None, local: Local | None) -> Judged:

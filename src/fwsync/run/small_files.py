@@ -10,11 +10,11 @@ import msgspec
 
 from fwsync.client import remotezip, transfer
 from fwsync.client.archives import Archives
+from fwsync.client.memory import MemorySink
 from fwsync.client.session import ApiSession
 from fwsync.client.zipspans import fetch_span, spans
 from fwsync.run.journal import Journal
 from fwsync.run.landing import Body, Landing, mtime_ns_of
-from fwsync.run.memory import MemorySink
 from fwsync.run.pool import Failure, Handler
 from fwsync.run.ways import Ways
 from fwsync.work import FetchFile, Outcome, WorkItem
@@ -138,11 +138,13 @@ class SmallFiles:
             took = await remotezip.fetch_member(session, file, sink, session.calls)
         else:
             took = await transfer.fetch(session, file, sink, session.calls)
+        # A CRC that the directory told was compared with that of the bytes.
+        crc = file.member_crc if file.member is None or file.member_crc is not None else sink.crc32()
         return took, Body(
             path=file.path,
             file_id=file.file_id or "",
             version=file.version,
-            hash=file.hash if file.member is None else f"crc32-{sink.crc32():08x}",
+            hash=file.hash if file.member is None else f"crc32-{crc:08x}",
             member=file.member,
             pieces=sink.pieces,
             mtime_ns=mtime_ns_of(file),

@@ -14,7 +14,6 @@ from operator import itemgetter
 from pathlib import Path
 
 import aiofiles.os
-import anyio.to_thread
 import msgspec
 
 from fwsync.errors import DiskFullError, TargetError
@@ -23,7 +22,6 @@ from fwsync.plan.paths import OWN_FOLDER, OWN_PARTIAL, is_contained
 
 MARKER = "root.json"
 TRASH = "trash"
-HASH_IN_THREAD = 1024 * 1024
 _HINTS = {
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "; choose a folder that you can write to"),
     errno.EFBIG: "; this disk or process takes no larger files",
@@ -129,24 +127,6 @@ class Tree:
                 raise TargetError(f"{at}: is a link that leaves the target folder")
             at = at.parent
         return place
-
-    async def scan(self, paths: list[str]) -> dict[str, Local]:
-        """Size and time of those of the paths that are regular files."""
-
-        def run() -> dict[str, Local]:
-            found = {}
-            for path in paths:
-                try:
-                    held = os.lstat(self.real.joinpath(*path.split("/")))
-                except OSError:
-                    continue
-                if stat.S_ISREG(held.st_mode):
-                    found[path] = Local(held.st_size, held.st_mtime_ns)
-                else:
-                    found[path] = Local(-1, 0)  # a folder or link is in the way
-            return found
-
-        return await anyio.to_thread.run_sync(run)
 
     def part_name(self, path: str, run: str, key: object) -> str:
         """The relative path of a partial file: short, in the final folder, of one run and one version."""
