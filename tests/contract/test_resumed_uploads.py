@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from fwsync.client import signed_upload, upload
+from fwsync.client import bodies, signed_upload, upload
 from fwsync.client.api import Flywheel
 from fwsync.config import NetworkSettings
 from fwsync.run.journal import Journal
@@ -133,3 +135,24 @@ async def _count(fw: Flywheel, item: WorkItem) -> int:
 def test_a_ticket_shows_no_link() -> None:
     ticket = signed_upload.Ticket(ticket="t-secret", urls={"a": "https://x/?signature=secret"})
     assert "secret" not in repr(ticket)
+
+
+async def test_completions_of_one_ticket_at_once_store_one_version(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (fw, journal, project, _):
+        item = item_of(project, noise(tmp_path / "large.bin"))
+        await cut(fw, journal, item, await _count(fw, item))
+        kept = await Unfinished(journal, fw.site).load(item.payload)
+        assert kept is not None
+        answers: list[Any] = []
+
+        async def complete() -> None:
+            query = {"ticket": kept.ticket.ticket}
+            answer = await fw.session.call("POST", *bodies.target(item.payload), query=query, safe=True)
+            answers.append(json.loads(answer.body)[0])
+
+        async with anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(complete)
+        assert [one["version"] for one in answers] == [1] * 8
+        assert len({one["file_id"] for one in answers}) == 1
+        assert [one.version for one in await fw.projects.files_of(project)] == [1]

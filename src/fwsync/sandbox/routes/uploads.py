@@ -82,8 +82,14 @@ async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
 
 
 async def _store(
-    site: Site, request: web.Request, parent_id: str, received: list[tuple[str, Blob]], described: list[dict[str, Any]]
+    site: Site,
+    request: web.Request,
+    parent_id: str,
+    received: list[tuple[str, Blob]],
+    described: list[dict[str, Any]],
+    ticket: str | None = None,
 ) -> list[dict[str, Any]]:
+    """Store the files; by a ticket only once, however many completions of it are under way."""
     preserve = truth(request.query.get("preserve_metadata"))
     counted = [await asyncio.to_thread(_members, site, name, blob) for name, blob in received]
 
@@ -93,14 +99,24 @@ async def _store(
         parent = documents.find(conn, parent_id)
         if parent is None:
             raise ApiError(404, f"container {parent_id} was deleted")
+        doc = tickets.read(conn, ticket, "upload") if ticket is not None else {}
+        if doc.get("done"):
+            return _stored(conn, doc)
         rows = []
         for (name, blob), metadata, members in zip(received, described, counted, strict=True):
             whole = {**metadata, "zip_member_count": metadata.get("zip_member_count") or members}
             rows.append(files.add(conn, parent, _valid(name), blob, whole, preserve_metadata=preserve))
         documents.save(conn, parent)
+        if ticket is not None:
+            tickets.update(conn, ticket, {**doc, "done": [[row.file_id, row.version] for row in rows]})
         return [files.render(row) for row in rows]
 
     return await site.db.write(work)
+
+
+def _stored(conn: sqlite3.Connection, doc: dict[str, Any]) -> list[dict[str, Any]]:
+    """The documents of the files that a ticket's first completion stored."""
+    return [files.render(files.by_id(conn, file_id, version)) for file_id, version in doc["done"]]
 
 
 def _members(site: Site, name: str, blob: Blob) -> int | None:
@@ -186,8 +202,7 @@ async def _complete(request: web.Request, ticket: str) -> web.Response:
     if doc["parent_id"] != parent.id:
         raise ApiError(404, f"ticket {ticket} is for another container")
     if doc["done"]:
-        rows = [files.by_id(site.db.reader, file_id, version) for file_id, version in doc["done"]]
-        return answer([files.render(row) for row in rows])
+        return answer(_stored(site.db.reader, doc))
     received = []
     for name, metadata, parts in zip(doc["names"], doc["metadata"], doc["parts"], strict=True):
         if any(part is None for part in parts):
@@ -197,10 +212,7 @@ async def _complete(request: web.Request, ticket: str) -> web.Response:
         if isinstance(size, int) and size != blob.size:
             raise ApiError(409, f"{name}: {blob.size} bytes were received, {size} were announced")
         received.append((name, blob))
-    stored = await _store(site, request, parent.id, received, doc["metadata"])
-    doc["done"] = [[entry["file_id"], entry["version"]] for entry in stored]
-    await site.db.write(lambda conn: tickets.update(conn, ticket, doc))
-    return answer(stored)
+    return answer(await _store(site, request, parent.id, received, doc["metadata"], ticket))
 
 
 async def _joined(site: Site, parts: list[Blob]) -> Blob:
