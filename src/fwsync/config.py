@@ -50,6 +50,7 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     bodies: int = 8
     max_bodies: int = 16
     page_size: int = 1000
+    processes: int = 0
     split: int = 1
     ca_bundle: str = ""
     bwlimit: str = ""

@@ -18,7 +18,7 @@ from fwsync.client.api import Flywheel
 from fwsync.client.archives import Archives
 from fwsync.client.upload import Local, send
 from fwsync.plan.mirroring import WantedFile, fetch_of, item_of
-from fwsync.run import small_files
+from fwsync.run import worker
 from fwsync.run.fetching import Fetcher
 from fwsync.run.journal import Journal
 from fwsync.run.pool import LocalPool
@@ -103,7 +103,7 @@ async def test_a_replaced_and_a_deleted_file_fail_alone(tmp_path: Path) -> None:
         await fw.session.call("DELETE", "acquisitions", gone.container_id, "files", gone.name)
         damaged = msgspec.structs.replace(other, hash="v0-sha384-" + "0" * 96)
         asked = [damaged if file is other else file for file in files]
-        archives = Archives(fw.session, small_files.SMALL)
+        archives = Archives(fw.session, worker.SMALL)
         found = await archives.fetch([file for file in asked if file is not gone])
         assert other.hash not in found
         fw.session.policy = msgspec.structs.replace(fw.session.policy, tries=2, first_wait=0.01)

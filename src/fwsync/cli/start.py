@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -18,6 +19,7 @@ from fwsync.client.api import Flywheel
 from fwsync.config import Settings
 from fwsync.credentials import find_key
 from fwsync.operations.context import Context
+from fwsync.run.crew import Crew
 from fwsync.run.journal import Journal
 from fwsync.work import Summary
 
@@ -25,18 +27,26 @@ T = TypeVar("T")
 
 
 def run_summary(
-    common: Common, settings: Settings, work: Callable[[Context], Awaitable[Summary]], *, offline: bool = False
+    common: Common,
+    settings: Settings,
+    work: Callable[[Context], Awaitable[Summary]],
+    *,
+    offline: bool = False,
+    fetches: bool = False,
 ) -> int:
-    """Run an operation that changes something; prints the summary; the exit code. `offline`: it asks no site."""
+    """Run an operation that changes something; prints the summary; the exit code. `offline`: it asks no site.
+    `fetches`: it brings files, perhaps so many that they are worth more than one process."""
 
     held: list[Summary] = []
+    crew = Crew.fork(_processes(settings) - 1 if fetches else 0)
 
     async def main() -> int:
-        return await _until_stopped(lambda: _operate(common, settings, work, held, offline=offline))
+        return await _until_stopped(lambda: _operate(common, settings, work, held, offline=offline, crew=crew))
 
     try:
         code = _on_loop(main)
     finally:
+        crew.close()
         # Also when an error ended the run: what was done by then is told before the error's own line.
         for summary in held:
             show(summary, quiet=common.quiet, as_json=common.json)
@@ -52,8 +62,10 @@ async def _operate(
     held: list[Summary],
     *,
     offline: bool,
+    crew: Crew,
 ) -> None:
     async with _opened(common, settings, offline=offline) as context:
+        context.crew = crew
         try:
             held.append(await work(context))
         except BaseException:
@@ -133,6 +145,13 @@ async def _until_stopped(work: Callable[[], Awaitable[None]]) -> int:
         finally:
             done[0].cancel()
     return caught
+
+
+def _processes(settings: Settings) -> int:
+    """`[network] processes`; by itself no more than two: what the second one brings was measured, and so was its
+    memory."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return settings.network.processes or min(cores, 2)
 
 
 def _on_loop(main: Callable[[], Awaitable[T]]) -> T:

@@ -78,4 +78,4 @@ def run_watch(common: Common, settings: Settings, every: float) -> int:
             rounds.close()
         raise AssertionError("a watch ends by an error or a signal")
 
-    return run_summary(common, settings, work)
+    return run_summary(common, settings, work, fetches=True)

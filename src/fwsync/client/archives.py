@@ -30,6 +30,12 @@ MOST_EXTRA = 1.25
 MOST_FAILURES = 3
 
 
+def goes_in_an_archive(file: FetchFile) -> bool:
+    """Whether a file can come this way: it must be known by its hash."""
+    known = file.hash is not None and file.hash.startswith(HASH_PREFIX)
+    return known and file.member is None and file.content is None
+
+
 class _Ticket(msgspec.Struct):
     ticket: str
     size: float | None = None
@@ -48,11 +54,6 @@ class Archives:
     def offered(self) -> bool:
         """Whether it is still worth asking."""
         return bool(self._forms) and self._failures < MOST_FAILURES
-
-    def takes(self, file: FetchFile) -> bool:
-        """Whether a file can come this way: it must be known by its hash."""
-        known = file.hash is not None and file.hash.startswith(HASH_PREFIX)
-        return known and file.member is None and file.content is None and (file.size or 0) <= self._most
 
     async def fetch(self, files: Sequence[FetchFile]) -> dict[str, bytes]:
         """The bodies that came whole, by hash. Whatever goes wrong, what is missing is not in it."""

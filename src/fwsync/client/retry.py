@@ -95,6 +95,12 @@ class AdaptiveLimiter:
         finally:
             self._slots.release_on_behalf_of(borrower)
 
+    def cap(self, most: int) -> None:
+        """Let no more than so many be in flight from now on."""
+        if most != self._most:
+            self._most = most
+            self._set(min(self._limit, float(most)))
+
     def went_well(self) -> None:
         """One success."""
         if self._limit < self._most:

@@ -108,7 +108,7 @@ class ApiSession:
         self.writes = 0
         self.retries = 0
         self._on_retry = on_retry
-        self._reached = False
+        self.reached = False
         self._proxies = urllib.request.getproxies_environment()
         self._headers = {
             "Authorization": key.authorization,
@@ -140,6 +140,19 @@ class ApiSession:
     ) -> None:
         with anyio.CancelScope(shield=True):
             await self._http.close()
+
+    def share(self, parts: int) -> None:
+        """Keep to one of so many equal parts of the limits: the others are for processes beside this one."""
+        self.calls.cap(max(self.settings.max_calls // parts, 1))
+        self.bodies.cap(max(self.settings.max_bodies // parts, 1))
+
+    def relay(self, requests: int, retried: Sequence[tuple[str, int, float]]) -> None:
+        """Count what another process asked this site for, and tell of its retries (reason, attempt, wait)."""
+        self.requests += requests
+        self.retries += len(retried)
+        for told in retried:
+            if self._on_retry is not None:
+                self._on_retry(*told)
 
     async def call(
         self,
@@ -183,7 +196,7 @@ class ApiSession:
         """Wait before the next try, or raise the failure's error when there is none left."""
         wait = retry.back_off(self.policy, attempt, retry.chance(), failure.wait)
         policy = self.policy
-        if not self._reached and isinstance(failure.error, UnreachableError):
+        if not self.reached and isinstance(failure.error, UnreachableError):
             # A wrong host or a closed port on the very first request is a person's mistake: don't take minutes.
             policy = msgspec.structs.replace(policy, tries=min(policy.tries, 3))
         if not retry.may_go_on(policy, attempt, time.monotonic() - idle_since, wait):
@@ -245,7 +258,7 @@ class ApiSession:
                 )
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise self.transport_failure(error, what) from error
-            self._reached = True
+            self.reached = True
             try:
                 location = response.headers.get("Location")
                 if response.status in REDIRECTS and location and method in ("GET", "HEAD"):

@@ -121,6 +121,8 @@ class _Bringing:
             fsync=self._context.settings.state.fsync,
             link=options.link,
             mode=parse_mode(options.chmod),
+            crew=self._context.crew,
+            log_settings=self._context.settings.log,
         )
         rearranger = Rearranger(self._tree, self._known, run.id, fetcher.fetch)
         await fetcher.prepare()

@@ -14,6 +14,7 @@ from fwsync.errors import FwsyncError, NotAsAskedError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.plan.limiting import limited
 from fwsync.run.budget import Budget
+from fwsync.run.crew import Crew
 from fwsync.run.journal import Journal
 from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
 from fwsync.selection import parse_size
@@ -27,6 +28,8 @@ class Context(msgspec.Struct):
     journal: Journal
     settings: Settings
     reporter: Reporter = SilentReporter()
+    crew: Crew | None = None
+    """Processes that help to bring small files."""
     only: frozenset[str] | None = None
     """Keys of the items to carry out; the others are left out of the plan (`fwsync retry`)."""
     ended: Summary | None = None

@@ -16,14 +16,19 @@ from fwsync import logs
 from fwsync.client import remotezip, transfer
 from fwsync.client.api import Flywheel
 from fwsync.client.splitting import fetch_split
+from fwsync.config import LogSettings
 from fwsync.errors import TargetError
 from fwsync.plan.mirroring import Indexed
 from fwsync.run import small_files
+from fwsync.run.crew import Crew, Job
 from fwsync.run.journal import Journal
-from fwsync.run.landing import Landing, mtime_ns_of
+from fwsync.run.landing import Landing
 from fwsync.run.partfile import PartFile
 from fwsync.run.pool import Batching, Handler
+from fwsync.run.staging import Stager, mtime_ns_of, sweep
 from fwsync.run.tree import Tree, crc32_of, disk_errors, sha384_of
+from fwsync.run.worker import OwnWorker
+from fwsync.run.workers import Workers
 from fwsync.work import FetchFile, Outcome, WorkItem
 
 log = logs.get("run")
@@ -42,15 +47,21 @@ class Fetcher:
         fsync: str = "batch",
         link: bool = False,
         mode: int | None = None,
+        crew: Crew | None = None,
+        log_settings: LogSettings | None = None,
     ) -> None:
-        """`link` makes equal whole files one hard-linked file, `mode` are the permission bits of what is written."""
+        """`link` makes equal whole files one hard-linked file, `mode` are the permission bits of what is written.
+        `crew` are processes that help with small files; they log as `log_settings` say."""
         self._fw, self._journal, self._tree, self._run, self._fsync = fw, journal, tree, run, fsync
         self._links = Links() if link else None
         self._mode = mode
         self._root = str(tree.real)
         self._left: dict[tuple[str, str, int | None, str | None], str] = {}
-        self._landing = Landing(tree, journal, run, fsync=fsync, mode=mode)
-        self._small = small_files.SmallFiles(fw.session, journal, self._landing, self.fetch)
+        self._crew, self._log_settings = crew, log_settings or LogSettings()
+        own = OwnWorker(fw.session, Stager(tree, run, fsync=fsync, mode=mode))
+        self._workers = Workers(own)
+        landing = Landing(tree, journal, fsync=fsync)
+        self._small = small_files.SmallFiles(self._workers, journal, landing, self.fetch)
         self._unproved = self.linked = 0
 
     async def prepare(self) -> None:
@@ -63,7 +74,14 @@ class Fetcher:
                 self._journal.present(self._root, path)
             else:
                 await self._journal.not_renamed(self._root, path)
-        self._landing.sweep()
+        sweep(self._tree)
+        if self._crew is not None:
+            session = self._fw.session
+            job = Job(
+                key=session.key, network=session.settings, log=self._log_settings,
+                root=self._root, run=self._run, fsync=self._fsync, mode=self._mode,
+            )  # fmt: skip
+            self._workers.join(await self._crew.lanes(job, session))
         if self._links is not None:
             for entry in (await self._journal.index(self._root)).values():
                 self._links.learn(entry)
@@ -91,7 +109,7 @@ class Fetcher:
 
     def batching(self) -> Batching:
         """How small files go together; hard links are made one by one."""
-        return Batching(takes=self._goes_in_a_batch, handler=self._small.fetch)
+        return Batching(takes=self._goes_in_a_batch, handler=self._small.fetch, at_once=self._workers.batches)
 
     def _goes_in_a_batch(self, item: WorkItem) -> bool:
         return small_files.is_small(item) and (self._links is None or item.kind == "download.member")

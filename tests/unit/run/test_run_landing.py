@@ -13,16 +13,31 @@ import pytest
 from fwsync.errors import TargetError
 from fwsync.run.folders import folders
 from fwsync.run.journal import Journal
-from fwsync.run.landing import STAGING, Body, Landing
+from fwsync.run.landing import Landed, Landing
+from fwsync.run.staging import STAGING, Body, Staged, Stager, sweep
 from fwsync.run.tree import Tree
 
 
+class Both:
+    """Staging and landing, one after the other."""
+
+    def __init__(self, stager: Stager, landing: Landing) -> None:
+        self._stager, self._landing = stager, landing
+
+    async def land(self, bodies: list[Body]) -> list[Landed]:
+        staged = await self._stager.stage(bodies)
+        landed = iter(await self._landing.land([one for one in staged if isinstance(one, Staged)]))
+        return [next(landed) if isinstance(one, Staged) else one for one in staged]
+
+
 @asynccontextmanager
-async def landing(tmp_path: Path, **more: Any) -> AsyncIterator[tuple[Landing, Tree, Journal]]:
+async def landing(tmp_path: Path, **more: Any) -> AsyncIterator[tuple[Both, Tree, Journal]]:
     tree = Tree(tmp_path / "tree")
     await tree.prepare()
     async with Journal(tmp_path / "state") as journal:
-        yield Landing(tree, journal, "run", **{"fsync": "batch", "mode": None, **more}), tree, journal
+        fsync = more.get("fsync", "batch")
+        stager = Stager(tree, "run", fsync=fsync, mode=more.get("mode"))
+        yield Both(stager, Landing(tree, journal, fsync=fsync)), tree, journal
 
 
 def body(path: str, data: bytes = b"data") -> Body:
@@ -78,10 +93,10 @@ async def test_a_root_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
 
 
 async def test_what_a_dead_run_staged_is_swept(tmp_path: Path) -> None:
-    async with landing(tmp_path) as (one, tree, _):
-        assert one.sweep() == 0
+    async with landing(tmp_path) as (_, tree, _):
+        assert sweep(tree) == 0
         (tree.real / STAGING / "dead-0").write_bytes(b"half")
-        assert one.sweep() == 1
+        assert sweep(tree) == 1
         assert os.listdir(tree.real / STAGING) == []
 
 

@@ -91,4 +91,6 @@ def mirror(common: Common, dry_run: bool, new_tree: bool, watch: str | None, **f
         if dry_run or new_tree:
             raise UsageError("--watch: brings files again and again; --dry-run and --new-tree are for a single run")
         return run_watch(common, settings, parse_interval(watch, "--watch"))
-    return run_summary(common, settings, lambda context: operate(context, dry=dry_run, new_tree=new_tree))
+    return run_summary(
+        common, settings, lambda context: operate(context, dry=dry_run, new_tree=new_tree), fetches=not dry_run
+    )

@@ -29,7 +29,7 @@ def retry(common: Common, run: str) -> int:
     from fwsync.cli.start import run_summary
     from fwsync.operations.retrying import retry as operate
 
-    return run_summary(common, common.settings(), lambda context: operate(context, run))
+    return run_summary(common, common.settings(), lambda context: operate(context, run), fetches=True)
 
 
 @click.group(invoke_without_command=True)

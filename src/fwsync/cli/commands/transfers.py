@@ -111,10 +111,18 @@ def download(common: Common, paths: tuple[str, ...], to: str, dry_run: bool, new
         wishes = {name: value for name, value in given.items() if "__" not in name}
         settings = with_wishes(settings, wishes)
         return run_summary(
-            common, settings, lambda context: download_selection(context, paths, to, dry=dry_run, new_tree=new_tree)
+            common,
+            settings,
+            lambda context: download_selection(context, paths, to, dry=dry_run, new_tree=new_tree),
+            fetches=not dry_run,
         )
     if wish := next((name for name in given if name in FORMS), ""):
         raise UsageError(f"--{wish.replace('_', '-')}: is for a selection; add what selects, as --type nifti")
     if not paths:
         raise UsageError("name paths, or say what to select: --project lab/study --type nifti")
-    return run_summary(common, settings, lambda context: operate(context, paths, to, dry=dry_run, new_tree=new_tree))
+    return run_summary(
+        common,
+        settings,
+        lambda context: operate(context, paths, to, dry=dry_run, new_tree=new_tree),
+        fetches=not dry_run,
+    )
