@@ -38,6 +38,7 @@ COMMENTS = {
     "network.bodies": "Files in parallel at the start.",
     "network.max_bodies": "Most files in parallel.",
     "network.page_size": "Documents asked for in one page of a listing.",
+    "network.processes": "Processes that fetch small files, on Linux; 0: two where there are two cores. The limits are shared.",
     "network.split": "Parallel ranges for one file of 64 MiB or more, where the site serves ranges. 1: none.",
     "network.ca_bundle": "PEM file of certificate authorities to trust, for networks with their own.",
     "network.bwlimit": "Most bytes per second in both directions, e.g. 50M, or by local time: 08:00,2M 18:00,off.",

@@ -57,7 +57,7 @@ def mixed(builder: Any, project: Any) -> None:
         builder.file(session, "notes.txt", f"session {number}".encode())
         for label in ("T1w", "T2w"):
             scan = builder.add("acquisition", label, session)
-            for part in range(16):
+            for part in range(32):
                 builder.file(scan, f"{part:02}.bin", values.randbytes(values.randrange(20_000)))
         if number % 3 == 0:
             builder.file(scan, "large.nii.gz", values.randbytes(3 * 2**20 + number))
@@ -97,7 +97,7 @@ def test_a_mirror_killed_on_a_bad_network_ends_as_if_undisturbed(tmp_path: Path,
         done = calm.types(*command, "out")
         assert done.returncode == 0, done.stdout + done.stderr
     whole, index = digests(calm.work / "out"), index_of(calm)
-    assert len(whole) == 12 + 24 * 16 + 4 + 4 * 21
+    assert len(whole) == 12 + 24 * 32 + 4 + 4 * 21
     values = random.Random(6)
     faults = ("--faults", EVERY_FAULT, "--fault-seed", "11", "--latency", "40", *flags)
     seen_partly = kills = rounds = 0

@@ -89,6 +89,10 @@ _LIMITS = (
         "--split", "network__split", type=click.IntRange(1), metavar="N",
         help="Fetch a file of 64 MiB or more by so many ranges at a time, where the site serves ranges.",
     ),
+    click.option(
+        "--processes", "network__processes", type=click.IntRange(0, 16), metavar="N",
+        help="Processes that fetch small files (default: 2 where there are two cores; Linux only).",
+    ),
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from fwsync.run.journal import Journal
 from fwsync.work import Summary
 
 T = TypeVar("T")
+MOST_PROCESSES = 16
 
 
 def run_summary(
@@ -151,7 +152,7 @@ def _processes(settings: Settings) -> int:
     """`[network] processes`; by itself no more than two: what the second one brings was measured, and so was its
     memory."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return settings.network.processes or min(cores, 2)
+    return min(settings.network.processes or min(cores, 2), MOST_PROCESSES)
 
 
 def _on_loop(main: Callable[[], Awaitable[T]]) -> T:
