@@ -76,7 +76,7 @@ async def run(crew: Crew, key: str, folder: Path, files: list[FetchFile], act: s
             "reasons": {one.target: one.reason for one in outcomes if one.state == "failed"},
             "requests": fw.requests, "retries": fw.retries, "told": len(told),
             "limits": [fw.session.calls.limit, settings.max_calls],
-            "renaming": len(await journal.index(str(tree.real), "renaming")),
+            "renaming": len(await journal.renaming(str(tree.real))),
         }  # fmt: skip
 
 

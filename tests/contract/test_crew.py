@@ -69,7 +69,11 @@ async def test_two_processes_bring_the_same_tree(tmp_path: Path, without: tuple[
 
 
 async def test_a_process_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    async with site(tmp_path, COUNT, without=frozenset({"archives"}), faults="download:latency=100%:0.01") as (fw, contents, files):
+    async with site(tmp_path, COUNT, without=frozenset({"archives"}), faults="download:latency=100%:0.01") as (
+        fw,
+        contents,
+        files,
+    ):
         found = await fetched(fw, tmp_path, files, "kill-one")
         assert found["states"] == {"done": COUNT}
         left = os.listdir(tmp_path / "tree/.fwsync/partial")  # what the dead one had staged: the next run removes it

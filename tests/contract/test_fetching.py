@@ -57,7 +57,10 @@ async def mirrored(fw: Flywheel, journal: Journal, tree: Tree, wanted: FetchFile
 
 @pytest.mark.parametrize("hashed", [True, False])
 @pytest.mark.parametrize("renamed", [False, True])
-async def test_a_kill_around_the_rename_of_a_new_version(tmp_path: Path, renamed: bool, hashed: bool) -> None:
+@pytest.mark.parametrize("in_a_batch", [False, True])
+async def test_a_kill_around_the_rename_of_a_new_version(
+    tmp_path: Path, renamed: bool, hashed: bool, in_a_batch: bool
+) -> None:
     async with two_versions(tmp_path) as (fw, journal, tree, versions):
         old, new = (v if hashed else msgspec.structs.replace(v, hash=None) for v in versions)
         assert (await mirrored(fw, journal, tree, old)).state == "done"
@@ -70,12 +73,16 @@ async def test_a_kill_around_the_rename_of_a_new_version(tmp_path: Path, renamed
             path="data.bin", file_id=str(new.file_id), version=new.version, hash=new.hash, member=None,
             size=6, mtime_ns=held.st_mtime_ns if renamed else held.st_mtime_ns + 1,
         )  # fmt: skip
-        await journal.put_file(str(tree.real), row, "renaming")  # and here the run was killed
+        if in_a_batch:
+            await journal.land(str(tree.real), [row])
+        else:
+            await journal.put_file(str(tree.real), row, "renaming")
+        # and here the run was killed
         outcome = await mirrored(fw, journal, tree, new)
         assert outcome.state == ("unchanged" if renamed else "done"), outcome.reason
         assert place.read_text() == "newer!"
         assert (await mirrored(fw, journal, tree, new)).state == "unchanged"
-        assert await journal.index(str(tree.real), "renaming") == {}
+        assert await journal.renaming(str(tree.real)) == {}
 
 
 async def test_a_local_change_after_the_kill_is_still_kept(tmp_path: Path) -> None:

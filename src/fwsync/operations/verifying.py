@@ -112,7 +112,7 @@ async def _work(run: Run, parts: Sequence[_Part], plan: Plan, wishes: Wishes) ->
             await rearranger.settle()
             handlers[part.root] = {**fetcher.handlers(), **rearranger.handlers()}
         repairer = Repairer(context.fw, handlers, overwrite=wishes.overwrite)
-    renaming = {part.root: await context.journal.index(part.root, "renaming") for part in parts}
+    renaming = {part.root: await context.journal.renaming(part.root) for part in parts}
     verifier = Verifier({part.root: part.tree for part in parts}, renaming, repairer.repair if repairer else None)
     await run.carry_out(plan, verifier.handlers())
     for fetcher in fetchers:

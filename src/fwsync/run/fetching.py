@@ -69,7 +69,7 @@ class Fetcher:
 
         The caller holds the tree's lock, so every partial that the journal knows belongs to a dead run.
         """
-        for path, entry in (await self._journal.index(self._root, "renaming")).items():
+        for path, entry in (await self._journal.renaming(self._root)).items():
             if await self._is(self._tree.locate(path), entry):
                 self._journal.present(self._root, path)
             else:

@@ -10,6 +10,7 @@
     written   path, digest                  files that fwsync wrote for people: known as unedited by their SHA-256
     files     root, path, file_id, version, hash, member, size, mtime_ns, state           `present`: what lies there;
               beside it `renaming`: what is about to take its place, until it is known whether it did
+    landings  root, batch, rows             many rows of `files` that are about to be there: one write, not one each
     parts     root, path, file_id, version, member, run         partial files that a run left or is writing
     roots     path, id                      trees: where each lies, and the id that its marker holds
     claims    root, path, selection         which selections want a file of a tree: `--delete` looks at its own alone
@@ -43,7 +44,7 @@ from fwsync.plan.mirroring import Indexed
 from fwsync.work import Outcome, Summary
 
 T = TypeVar("T")
-VERSION = 2
+VERSION = 3
 log = logs.get("run")
 
 _STATEMENTS = (
@@ -56,6 +57,8 @@ _STATEMENTS = (
         primary key (site, parent, level, label)) without rowid""",
     """create table if not exists files (root text, path text, file_id text, version integer, hash text, member text,
         size integer, mtime_ns integer, state text, primary key (root, path, state)) without rowid""",
+    """create table if not exists landings (root text, batch text, rows blob,
+        primary key (root, batch)) without rowid""",
     """create table if not exists parts (root text, path text, file_id text, version integer, member text, run text,
         primary key (root, path)) without rowid""",
     """create table if not exists begun (site text, project text, key text, run text,
@@ -340,25 +343,38 @@ class Journal:
 
     async def put_file(self, root: str, entry: Indexed, state: str) -> None:
         """Commit an index row: `renaming` before the rename, `present` after."""
-        e = entry
-        row = (root, e.path, e.file_id, e.version, e.hash, e.member, e.size, e.mtime_ns, state)
-        await self.write(lambda c: c.execute("insert or replace into files values (?,?,?,?,?,?,?,?,?)", row))
-
-    async def put_files(self, root: str, entries: Sequence[Indexed], state: str) -> None:
-        """`put_file` for several in one commit."""
-        rows = [(root, e.path, e.file_id, e.version, e.hash, e.member, e.size, e.mtime_ns, state) for e in entries]
-        await self.write(lambda c: c.executemany("insert or replace into files values (?,?,?,?,?,?,?,?,?)", rows))
+        await self.write(lambda c: _put(c, root, [entry], state))
 
     def present(self, root: str, path: str) -> None:
         """Queue that a file has its final name."""
-        self.all_present(root, [path])
-
-    def all_present(self, root: str, paths: Sequence[str]) -> None:
-        """Queue that files have their final names."""
-        rows = [(root, path) for path in paths]
-
         query = "update or replace files set state='present' where root=? and path=? and state='renaming'"
-        self.post(lambda c: c.executemany(query, rows))
+        self.post(lambda c: c.execute(query, (root, path)))
+
+    async def land(self, root: str, entries: Sequence[Indexed]) -> str:
+        """Commit rows of many files that are about to get their final names; the name of the batch."""
+        batch, rows = secrets.token_hex(8), msgspec.msgpack.encode(entries)
+        await self.write(lambda c: c.execute("insert into landings values (?,?,?)", (root, batch, rows)))
+        return batch
+
+    def landed(self, root: str, batch: str, entries: Sequence[Indexed]) -> None:
+        """Queue that these files of a batch have their final names, and that the others never will."""
+
+        def work(c: sqlite3.Connection) -> None:
+            _put(c, root, entries, "present")
+            c.execute("delete from landings where root=? and batch=?", (root, batch))
+
+        self.post(work)
+
+    async def renaming(self, root: str) -> dict[str, Indexed]:
+        """What was about to get its final name when a run died, by path: whether it did is to be looked at."""
+
+        def unpack(c: sqlite3.Connection) -> None:
+            for batch, rows in c.execute("select batch, rows from landings where root=?", (root,)).fetchall():
+                _put(c, root, msgspec.msgpack.decode(rows, type=list[Indexed]), "renaming")
+                c.execute("delete from landings where root=? and batch=?", (root, batch))
+
+        await self.write(unpack)
+        return await self.index(root, "renaming")
 
     async def not_renamed(self, root: str, path: str) -> None:
         """Drop what was about to get this name and did not; what lies there is what did before."""
@@ -407,6 +423,11 @@ def _outcome(row: sqlite3.Row) -> Outcome:
     if row["sent"] is not None:
         fields["sent"] = msgspec.json.decode(row["sent"])
     return Outcome(**fields)
+
+
+def _put(c: sqlite3.Connection, root: str, entries: Sequence[Indexed], state: str) -> None:
+    rows = [(root, e.path, e.file_id, e.version, e.hash, e.member, e.size, e.mtime_ns, state) for e in entries]
+    c.executemany("insert or replace into files values (?,?,?,?,?,?,?,?,?)", rows)
 
 
 def _indexed(row: sqlite3.Row) -> Indexed:

@@ -31,10 +31,9 @@ class Landing:
         """Bring each file to its place; in their order, the index row or the error of each."""
         if not staged:
             return []
-        await self._journal.put_files(self.root, [entry.row for entry in staged], "renaming")
+        batch = await self._journal.land(self.root, [entry.row for entry in staged])
         errors = await self._disk.do(lambda: self._rename(staged), len(staged))
-        # A renaming row that stays behind is settled by the next run.
-        self._journal.all_present(self.root, [entry.row.path for entry in staged if entry.name not in errors])
+        self._journal.landed(self.root, batch, [entry.row for entry in staged if entry.name not in errors])
         return [errors.get(entry.name, entry.row) for entry in staged]
 
     def _rename(self, staged: Sequence[Staged]) -> dict[str, FwsyncError]:

@@ -56,7 +56,7 @@ async def test_files_land_with_their_times_and_the_index_knows_them(tmp_path: Pa
             assert place.read_bytes() == b"".join(wanted.pieces)
             assert place.stat().st_mtime_ns == wanted.mtime_ns
             assert place.stat().st_mode & 0o777 == 0o640
-        assert await journal.index(str(tree.real), "renaming") == {}
+        assert await journal.renaming(str(tree.real)) == {}
         assert os.listdir(tree.real / STAGING) == []
 
 

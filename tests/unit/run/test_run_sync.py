@@ -195,7 +195,8 @@ def test_any_tree_is_moved_into_any_other_though_killed_at_any_step(
         async with Journal(folder / "state") as journal:
             world = World(folder / "state", journal, root)
             entries = [put(root, path, file) for path, file in before.items()]
-            await journal.put_files(world.index.root, entries, "present")
+            for one in entries:
+                await journal.put_file(world.index.root, one, "present")
             try:
                 await world.bring(after, steps=steps)
             except Killed:
@@ -228,7 +229,8 @@ async def test_a_place_that_someone_took_meanwhile_is_left_to_them(tmp_path: Pat
     root.mkdir()
     async with Journal(tmp_path / "state") as journal:
         world = World(tmp_path / "state", journal, root)
-        await journal.put_files(world.index.root, [put(root, "a", "one"), put(root, "b", "two")], "present")
+        for one in [put(root, "a", "one"), put(root, "b", "two")]:
+            await journal.put_file(world.index.root, one, "present")
         with pytest.raises(Killed):
             await world.bring({"b": "one", "a": "two"}, steps=2)
         assert sorted(contents(root).values()) == ["one", "two"], "both wait beside their places"
@@ -296,7 +298,8 @@ async def test_a_file_that_changed_after_the_comparison_is_not_removed(world: Wo
 
 async def test_a_removed_file_is_in_the_trash_and_its_folders_go_when_empty(world: World) -> None:
     entries = [put(world.root, path, "one") for path in ("d/e/a", "d/b")]
-    await world.journal.put_files(world.index.root, entries, "present")
+    for one in entries:
+        await world.journal.put_file(world.index.root, one, "present")
     at_work = rearranger_of(world)
     (outcome,) = await at_work.remove(removal(entries[0], permanent=False), None)
     assert (outcome.state, contents(world.root)) == ("done", {"d/b": "one"})
@@ -344,7 +347,8 @@ async def test_a_changed_file_is_in_the_trash_only_when_it_was_replaced(
     if not links:
         monkeypatch.setattr(os, "link", _no_links)
     entry = put(world.root, "a", "one")
-    await world.journal.put_files(world.index.root, [entry], "present")
+    for one in [entry]:
+        await world.journal.put_file(world.index.root, one, "present")
     put(world.root, "a", "mine", 5)
     item = item_of(WantedFile(msgspec.structs.replace(fetch_of("two"), path="a", aside=True), "a"))
 
@@ -425,7 +429,8 @@ async def test_a_manifest_brings_back_rows_and_claims_of_what_is_as_it_was_left(
     async with Journal(tmp_path / "state") as journal:
         opened = await open_tree(tree, journal, write=True)
         rows = [put(tree.root, path, "x") for path in ("a", "b", "d/c")]
-        await journal.put_files(opened.root, rows, "present")
+        for one in rows:
+            await journal.put_file(opened.root, one, "present")
         await LocalIndex(journal, opened.root, "s1").claim(["a", "b"])
         await LocalIndex(journal, opened.root, "s2").claim(["b"])
         await keep_manifest(tree, journal, opened.root)
