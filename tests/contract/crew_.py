@@ -1,6 +1,6 @@
 """A process of its own that fetches with a crew: a test runner has threads, and beside threads nothing is forked.
 
-usage: crew_.py KEY FOLDER FILES [kill-one|last-words]      FILES: a file of JSON, a list of FetchFile
+usage: crew_.py KEY FOLDER FILES [kill-one|idle|busy]     FILES: a file of JSON, a list of FetchFile
 Prints one JSON object: what came, and who brought it.
 """
 
@@ -38,11 +38,14 @@ def children() -> list[int]:
 
 
 def watched(act: str) -> None:
-    """Count what lanes bring; `kill-one` kills the other process when it has its third batch."""
+    """Count what lanes bring; `kill-one` kills the other process when it has its third batch;
+    `busy` names it by then."""
     plain = Lane.bring
 
     async def bring(self: Lane, files: Any, way: Any) -> Any:
         brought["asked"] += 1
+        if act == "busy" and brought["asked"] == 3:
+            print(json.dumps({"children": children()}), flush=True)
         if act == "kill-one" and brought["asked"] == 3:
             os.kill(children()[0], signal.SIGKILL)
         came = await plain(self, files, way)
@@ -68,7 +71,7 @@ async def run(crew: Crew, key: str, folder: Path, files: list[FetchFile], act: s
             await LocalPool(fetcher.handlers(), batching=fetcher.batching()).run(plan, outcomes.append)
         except Exception as caught:
             error = type(caught).__name__
-        if act == "last-words":
+        if act == "idle":
             print(json.dumps({"children": children()}), flush=True)
             await anyio.sleep_forever()
         return {

@@ -83,9 +83,11 @@ async def test_a_process_that_is_killed_loses_nothing(tmp_path: Path) -> None:
         assert tree_of(tmp_path) == contents
 
 
-async def test_a_parent_that_is_killed_takes_the_other_with_it(tmp_path: Path) -> None:
-    async with site(tmp_path, COUNT) as (fw, _, files):
-        process = subprocess.Popen(command(fw, tmp_path, files, "last-words"), stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("act", ["idle", "busy"])
+async def test_a_parent_that_is_killed_takes_the_other_with_it(tmp_path: Path, act: str) -> None:
+    slow = {"without": frozenset({"archives"}), "faults": "download:latency=100%:60"} if act == "busy" else {}
+    async with site(tmp_path, COUNT, **slow) as (fw, _, files):
+        process = subprocess.Popen(command(fw, tmp_path, files, act), stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         line = await anyio.to_thread.run_sync(process.stdout.readline)
         (child,) = json.loads(line)["children"]

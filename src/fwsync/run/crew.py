@@ -8,7 +8,6 @@ the journal, the renames and the locks are the parent's alone. They die with the
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -107,7 +106,8 @@ class Crew:
         held: list[list[socket.socket]] = []
         if sys.platform == "linux" and threading.active_count() == 1:
             for _ in range(processes):
-                pairs = [socket.socketpair() for _ in range(LANES)]
+                # One more than the lanes: nothing is ever sent on it, and its end is the end of the process.
+                pairs = [socket.socketpair() for _ in range(LANES + 1)]
                 held.append([ours for ours, _ in pairs])
                 if os.fork() == 0:
                     _live([theirs for _, theirs in pairs], [one for some in held for one in some])
@@ -232,31 +232,21 @@ async def _read(stream: anyio.abc.SocketStream) -> bytes | None:
 # --- the other end ----------------------------------------------------------------------------------------------------
 
 
-def _live(lanes: Sequence[socket.socket], others: Sequence[socket.socket]) -> NoReturn:
+def _live(sockets: Sequence[socket.socket], others: Sequence[socket.socket]) -> NoReturn:
     """All that such a process ever does."""
     try:
         # Ctrl-C reaches the whole group: the parent decides what is still finished, and closes the lanes.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        _die_with_the_parent()
         for one in others:
             one.close()
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)  # a pipe that our output goes to must not stay open because of us
-        select.select(lanes, [], [])
-        anyio.run(_serve, lanes, backend="asyncio", backend_options={"use_uvloop": _has_uvloop()})
+        select.select(sockets, [], [])
+        anyio.run(_serve, sockets, backend="asyncio", backend_options={"use_uvloop": _has_uvloop()})
     finally:
         os._exit(0)
-
-
-def _die_with_the_parent() -> None:
-    """A parent that is killed must not leave a process behind that goes on writing; the closed lanes would tell, but
-    only at the next look."""
-    with contextlib.suppress(OSError, AttributeError, ImportError):
-        import ctypes  # noqa: PLC0415 - only here, in the child
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _has_uvloop() -> bool:
@@ -267,11 +257,19 @@ def _has_uvloop() -> bool:
     return True
 
 
-async def _serve(lanes: Sequence[socket.socket]) -> None:
+async def _serve(sockets: Sequence[socket.socket]) -> None:
+    *lanes, life = [await anyio.abc.UNIXSocketStream.from_socket(one) for one in sockets]
     desk = _Desk()
     async with anyio.create_task_group() as group:
-        for one in lanes:
-            group.start_soon(_attend, await anyio.abc.UNIXSocketStream.from_socket(one), desk)
+        group.start_soon(_end_with_the_parent, life)
+        for lane in lanes:
+            group.start_soon(_attend, lane, desk)
+
+
+async def _end_with_the_parent(life: anyio.abc.SocketStream) -> None:
+    """A parent that is killed must not leave a process behind that goes on writing, busy as all its lanes may be."""
+    await _read(life)
+    os._exit(0)
 
 
 async def _attend(lane: anyio.abc.SocketStream, desk: _Desk) -> None:

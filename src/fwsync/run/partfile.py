@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import zlib
@@ -81,7 +82,7 @@ class PartFile:
         job, self._job = self._job, None
         if job is not None:
             with disk_errors(self.path), anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(job.result) if not job.done() else job.result()
+                await asyncio.wrap_future(job)
 
     async def flush(self) -> None:
         """Hand everything gathered to the system."""
