@@ -99,7 +99,7 @@ def curl(job: Job) -> list[str]:
     lines = [f'url = "{url}"\noutput = "{job.target}/{number:06}"' for number, url in enumerate(_urls(job))]
     (job.home / "curl.conf").write_text("\n".join(lines) + "\n")
     job.target.mkdir(parents=True)
-    own = ["curl", "--fail", "--silent", "--show-error", "--parallel", "--parallel-max", "32"]
+    own = ["curl", "--fail", "--silent", "--show-error", "--parallel", "--parallel-immediate", "--parallel-max", "32"]
     return [*own, "-H", f"@{job.home}/header", "-K", str(job.home / "curl.conf")]
 
 

@@ -177,8 +177,8 @@ class Server:
 
 
 @contextmanager
-def sandbox(folder: Path, latency: int) -> Iterator[Server]:
-    """The sandbox over `folder/site`."""
+def sandbox(folder: Path, latency: int, _rate: int = 0) -> Iterator[Server]:
+    """The sandbox over `folder/site`; it sends as fast as it can."""
     command = [sys.executable, "-m", "fwsync.sandbox", "--api-key", SECRET, "--data", str(folder / "site")]
     process = subprocess.Popen([*command, "--latency", str(latency)], stdout=subprocess.PIPE, text=True)
     try:
@@ -195,8 +195,8 @@ def sandbox(folder: Path, latency: int) -> Iterator[Server]:
 
 
 @contextmanager
-def nginx(folder: Path, latency: int) -> Iterator[Server]:
-    """nginx in front of a sandbox."""
+def nginx(folder: Path, latency: int, rate: int = 0) -> Iterator[Server]:
+    """nginx in front of a sandbox. `rate` is the most bytes a second that it sends on one connection, 0 for any."""
     with sandbox(folder, latency) as behind:
         own = folder / "nginx"
         shutil.rmtree(own, ignore_errors=True)
@@ -204,7 +204,7 @@ def nginx(folder: Path, latency: int) -> Iterator[Server]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        (own / "nginx.conf").write_text(_configuration(folder, port, behind.port, latency))
+        (own / "nginx.conf").write_text(_configuration(folder, port, behind.port, latency, rate))
         with (own / "error.log").open("w") as errors:
             command = ["nginx", "-p", str(own), "-c", str(own / "nginx.conf")]
             process = subprocess.Popen(command, stderr=errors)
@@ -246,7 +246,7 @@ def missing(kind: str, latencies: list[int]) -> str:
     return ""
 
 
-def _configuration(folder: Path, port: int, behind: int, latency: int) -> str:
+def _configuration(folder: Path, port: int, behind: int, latency: int, rate: int) -> str:
     module = f"load_module {echo_module()};" if latency else ""
     user = "user root;" if os.geteuid() == 0 else ""
     serve = f"root {folder}/bodies; try_files /$cid/$fname =404;"
@@ -261,7 +261,7 @@ events {{ worker_connections 4096; }}
 http {{
 {temporary}
   log_format sent "$bytes_sent"; access_log {folder}/nginx/access.log sent buffer=256k;
-  default_type application/octet-stream; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+  default_type application/octet-stream; sendfile on; limit_rate {rate}; tcp_nopush on; keepalive_requests 1000000;
   client_max_body_size 0; client_body_buffer_size 1m;
   upstream api {{ server 127.0.0.1:{behind}; keepalive 128; keepalive_requests 1000000; }}
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;

@@ -1,6 +1,6 @@
 """`fwsync mirror` beside its peers: one site, one run, everything on a memory disk, in turn, whole processes.
 
-usage: mirrors.py [--quick] [--server nginx,sandbox] [--latency 0,10,50] [--only small,medium,large,zips]
+usage: mirrors.py [--quick] [--server nginx,sandbox] [--latency 0,10,50] [--rate 80M] [--only small,medium,large,zips]
                   [--peers fwsync,sdk-1,sdk-16,fw-sync,curl,aria2c,bare] [--pairs 7] [--slow-pairs 1]
                   [--small 5000] [--medium 500] [--large 4] [--zips 2000] [--large-size 1G] [--zip-size 200M]
                   [--tmpfs /dev/shm] [--folder DIR] [--json FILE] [--limit 1800]
@@ -10,7 +10,8 @@ Workloads: small (files of 16 KiB), medium (1 MiB), large (1 GiB), zips (one mem
 left out. Every run starts with an empty target and an empty home; afterwards the tree is compared with the site (all
 counts and sizes, the SHA-384 of all files or of about 256 MiB of them). CPU is the process's own with its children.
 `less start-up` is the time without what the same process takes for an empty project, or an empty list, at no latency
-(curl and aria2c: nothing taken off). Ratios are taken pair by pair. See bench/mirror_site.py for what the servers are.
+(curl and aria2c: nothing taken off). `--rate` is the most that nginx sends on one connection in a second. Ratios are
+taken pair by pair. See bench/mirror_site.py for what the servers are.
 """
 
 from __future__ import annotations
@@ -213,15 +214,17 @@ def one_table(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """All workloads at one server and latency: printed, and as records."""
     records = []
-    with mirror_site.SERVERS[kind](folder, latency) as server:
+    with mirror_site.SERVERS[kind](folder, latency, flags.rate) as server:
         bench = Bench(server, folder, targets, flags)
+        rate = f", {human_bytes(flags.rate)}/s a connection" if flags.rate else ""
         for work in works:
             runs = bench.compare(peers, work, flags.pairs, flags.slow_pairs)
             where = "memory disk" if targets == folder else f"target in {flags.folder}"
-            print(f"\n{work.title}, {kind}, {latency} ms, {where}\n\n{table(runs, starts)}", flush=True)
+            print(f"\n{work.title}, {kind}, {latency} ms{rate}, {where}\n\n{table(runs, starts)}", flush=True)
             records.append({
                 "workload": work.name, "count": work.count, "size": work.size, "bytes": work.bytes, "server": kind,
-                "latency_ms": latency, "target": "memory" if targets == folder else "folder", "start_up": starts,
+                "latency_ms": latency, "rate": flags.rate, "target": "memory" if targets == folder else "folder",
+                "start_up": starts,
                 "runs": {name: [asdict(run) for run in found] for name, found in runs.items()},
             })  # fmt: skip
     return records
@@ -240,6 +243,7 @@ def parse() -> argparse.Namespace:
     given.add_argument("--quick", action="store_true", help="small sizes, two rounds, no latency")
     given.add_argument("--server", default="nginx")
     given.add_argument("--latency", default="0" if quick else "0,10,50")
+    given.add_argument("--rate", type=size_of, default=0, help="bytes a second on each connection to nginx")
     given.add_argument("--only", default="small,medium,large,zips")
     given.add_argument("--peers", default=",".join(peer.name for peer in PEERS))
     given.add_argument("--pairs", type=int, default=2 if quick else 7)
