@@ -1,6 +1,6 @@
 """A process of its own that fetches with a crew: a test runner has threads, and beside threads nothing is forked.
 
-usage: crew_.py KEY FOLDER FILES [kill-one|idle|busy]     FILES: a file of JSON, a list of FetchFile
+usage: crew_.py KEY FOLDER FILES [kill-one|idle|busy|twice]     FILES: a file of JSON, a list of FetchFile
 Prints one JSON object: what came, and who brought it.
 """
 
@@ -29,6 +29,7 @@ from fwsync.run.tree import Tree
 from fwsync.work import FetchFile, Outcome, Plan
 
 brought: Counter[str] = Counter()
+by_lanes: list[int] = []
 told: list[str] = []
 
 
@@ -63,19 +64,23 @@ async def run(crew: Crew, key: str, folder: Path, files: list[FetchFile], act: s
         Flywheel.from_key(key, settings, on_retry=lambda *one: told.append(one[0])) as fw,
         Journal(folder / "state") as journal,
     ):
-        fetcher = Fetcher(fw, journal, tree, "run", crew=crew)
-        await fetcher.prepare()
-        plan = Plan.of([item_of(WantedFile(file, file.path)) for file in files])
         error = ""
-        try:
-            await LocalPool(fetcher.handlers(), batching=fetcher.batching()).run(plan, outcomes.append)
-        except Exception as caught:
-            error = type(caught).__name__
+        # A watch has many runs, and one crew.
+        for number, part in enumerate((files[::2], files[1::2]) if act == "twice" else (files,)):
+            fetcher = Fetcher(fw, journal, tree, f"run{number}", crew=crew)
+            await fetcher.prepare()
+            plan = Plan.of([item_of(WantedFile(file, file.path)) for file in part])
+            before = brought["lane"]
+            try:
+                await LocalPool(fetcher.handlers(), batching=fetcher.batching()).run(plan, outcomes.append)
+            except Exception as caught:
+                error = type(caught).__name__
+            by_lanes.append(brought["lane"] - before)
         if act == "idle":
             print(json.dumps({"children": children()}), flush=True)
             await anyio.sleep_forever()
         return {
-            "states": Counter(one.state for one in outcomes), "brought": brought, "error": error,
+            "states": Counter(one.state for one in outcomes), "by_lanes": by_lanes, "error": error,
             "reasons": {one.target: one.reason for one in outcomes if one.state == "failed"},
             "requests": fw.requests, "retries": fw.retries, "told": len(told),
             "limits": [fw.session.calls.limit, settings.max_calls],

@@ -60,12 +60,21 @@ async def test_two_processes_bring_the_same_tree(tmp_path: Path, without: tuple[
     async with site(tmp_path, COUNT, without=frozenset(without)) as (fw, contents, files):
         found = await fetched(fw, tmp_path, files)
         assert found["states"] == {"done": COUNT}
-        assert found["brought"]["lane"] >= 128
+        assert found["by_lanes"][0] >= 128
         assert found["renaming"] == 0
         assert tree_of(tmp_path) == contents
         if without:
             assert COUNT <= found["requests"] <= COUNT + 30, "what the other process asked for is counted"
         assert found["limits"][0] <= found["limits"][1] // 2, "the two keep to the limits of one"
+
+
+async def test_one_crew_for_many_runs(tmp_path: Path) -> None:
+    async with site(tmp_path, COUNT, without=frozenset({"archives"})) as (fw, contents, files):
+        found = await fetched(fw, tmp_path, files, "twice")
+        assert found["states"] == {"done": COUNT}
+        assert min(found["by_lanes"]) > 0
+        assert len(found["by_lanes"]) == 2
+        assert tree_of(tmp_path) == contents
 
 
 async def test_a_process_that_is_killed_loses_nothing(tmp_path: Path) -> None:
