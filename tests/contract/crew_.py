@@ -59,7 +59,7 @@ def watched(act: str) -> None:
 async def run(crew: Crew, key: str, folder: Path, files: list[FetchFile], act: str) -> dict[str, Any]:
     tree, outcomes = Tree(folder / "tree"), list[Outcome]()
     await tree.prepare()
-    settings = NetworkSettings(tries=4, read_timeout=5)
+    settings = NetworkSettings(tries=8, read_timeout=5)
     async with (
         Flywheel.from_key(key, settings, on_retry=lambda *one: told.append(one[0])) as fw,
         Journal(folder / "state") as journal,
