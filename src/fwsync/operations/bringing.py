@@ -25,7 +25,7 @@ from fwsync.run.index import LocalIndex
 from fwsync.run.rearranging import Rearranger
 from fwsync.run.roots import keep_manifest, open_tree
 from fwsync.run.shelf import Shelf
-from fwsync.run.tree import Tree
+from fwsync.run.tree import Tree, disk_errors
 from fwsync.selection import parse_size
 from fwsync.work import Entry, Outcome, Plan, Summary
 
@@ -262,10 +262,13 @@ async def _write_names(tree: Tree, shelf: Shelf) -> None:
     if first is None:
         return
     target = tree.locate(f"{paths.OWN_FOLDER}/names.csv")
-    async with await anyio.open_file(target, "w", encoding="utf-8", errors="backslashreplace", newline="") as out:
-        await out.write("id,label,path\n")
-        for one in (first, *renamed):
-            await out.write(",".join(_cell(value) for value in (one.id, one.name, one.path)) + "\n")
+    fresh = target.with_name("names.csv.new")  # a full disk must not leave half a table
+    with disk_errors(target):
+        async with await anyio.open_file(fresh, "w", encoding="utf-8", errors="backslashreplace", newline="") as out:
+            await out.write("id,label,path\n")
+            for one in (first, *renamed):
+                await out.write(",".join(_cell(value) for value in (one.id, one.name, one.path)) + "\n")
+        fresh.replace(target)
 
 
 def _cell(value: str) -> str:
