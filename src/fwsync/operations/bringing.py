@@ -18,7 +18,7 @@ from fwsync.operations.context import Context, Run, dry_run, guarded, within
 from fwsync.operations.turns import turn
 from fwsync.plan import paths
 from fwsync.plan.syncing import Brake, LocalChanges, halted, kept, removal
-from fwsync.run import manifest
+from fwsync.run import manifest, trash
 from fwsync.run.comparing import Compared
 from fwsync.run.fetching import Fetcher
 from fwsync.run.index import LocalIndex
@@ -32,7 +32,7 @@ from fwsync.work import Entry, Outcome, Plan, Summary
 
 class Sync(msgspec.Struct, frozen=True, kw_only=True):
     """How a tree is kept in step. `selection` names what is wanted: only what it alone has claimed is ever removed.
-    Without `moves`, a file stays where an earlier run put it."""
+    Without `moves`, a file stays where an earlier run put it. The trash is kept for `trash_days`, 0 for ever."""
 
     selection: str = "download"
     local_changes: LocalChanges = "keep"
@@ -40,6 +40,7 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
     brake: Brake = Brake()
     moves: bool = False
     new_tree: bool = False
+    trash_days: int = 0
 
 
 async def bring(
@@ -145,6 +146,19 @@ class _Bringing:
         if compared.differs or self._removes or not manifest.exists(self._tree):
             await keep_manifest(self._tree, self._context.journal, self._known.root)
         _tell(run.summary, fetcher)
+        if self._sync.trash_days and run.summary.ok:
+            await self._empty_trash(run)
+
+    async def _empty_trash(self, run: Run) -> None:
+        """Last of all, and nothing that a run could fail by."""
+        days = self._sync.trash_days
+        try:
+            removed = await anyio.to_thread.run_sync(lambda: trash.empty(self._tree.real, days, but=run.id))
+        except TargetError as error:
+            run.summary.warnings.append(f"the trash could not be emptied: {error.line}")
+            return
+        if removed:
+            run.summary.warnings.append(f"{removed:,} files that had been in the trash for {days:,} days are removed")
 
     async def plans(self) -> _Plans:
         """Compare the tree with what is wanted. NotAsAskedError where local changes are an error and there are some."""
