@@ -216,6 +216,49 @@ def test_a_deleted_subject_leaves_no_empty_folders(person: Person, site: Site, s
     assert sorted(os.listdir(person.work / "out" / study.label)) == ["sub-02"]
 
 
+@pytest.mark.parametrize("size", [20, 2**20], ids=["small", "large"])
+def test_a_folder_gives_way_to_a_file_and_a_file_to_a_folder(person: Person, site: Site, study: Any, size: int) -> None:
+    put(study, "sub-03", "a file\n")
+    mirror(person, study)
+    remove(site, study, "sub-01")
+    put(study, "sub-01", "now a file\n" * size)
+    kept = mirror(person, study, code=3)
+    assert kept["states"]["failed"] == 1
+    assert "a folder is in the way" in kept["failures"][0]["reason"]
+    study.delete_file("sub-03")
+    put(study.add_subject(label="sub-03"), "inner.txt", "now below a folder\n" * size)
+    done = mirror(person, study, "--delete")
+    assert done["by_kind"]["download.file"] == {"done": 2, "unchanged": 3}
+    assert done["by_kind"]["delete.local"] == {"done": 4}
+    assert digests(person.work / "out") == fresh(person, study)
+    inner = [f"{study.label}/sub-01/ses-1/T1w/scan-{n}.txt" for n in range(3)]
+    assert trash(person) == [*inner, f"{study.label}/sub-03"]
+    assert mirror(person, study, "--delete")["states"] == {"unchanged": 5}
+
+
+def test_a_folder_that_holds_something_else_gives_no_way(person: Person, site: Site, study: Any) -> None:
+    mirror(person, study)
+    remove(site, study, "sub-01")
+    put(study, "sub-01", "now a file\n")
+    notes = person.work / f"out/{study.label}/sub-01/notes.txt"
+    notes.write_text("mine\n")
+    done = mirror(person, study, "--delete", code=3)
+    assert "a folder is in the way" in done["failures"][0]["reason"]
+    assert (notes.read_text(), done["by_kind"]["delete.local"]) == ("mine\n", {"done": 3})
+    notes.unlink()
+    mirror(person, study, "--delete", "permanent")
+    assert digests(person.work / "out") == fresh(person, study)
+
+
+def test_a_folder_that_gives_way_for_good_leaves_no_trash(person: Person, site: Site, study: Any) -> None:
+    mirror(person, study)
+    remove(site, study, "sub-01")
+    put(study, "sub-01", "now a file\n")
+    done = mirror(person, study, "--delete", "permanent")
+    assert done["by_kind"]["delete.local"] == {"done": 3}
+    assert (trash(person), digests(person.work / "out")) == ([], fresh(person, study))
+
+
 def test_the_trash_is_emptied_when_asked(person: Person, study: Any) -> None:
     mirror(person, study)
     acquisition_of(study, "sub-01").delete_file("scan-0.txt")

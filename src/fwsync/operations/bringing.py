@@ -131,6 +131,8 @@ class _Bringing:
         plans = await self.plans()
         _room(self._tree, plans.fetches)
         await self._known.claim(compared.unclaimed())
+        if self._removes:
+            rearranger.may_remove(compared.in_the_way())
         await rearranger.begin(compared.moves())
         handlers = {**fetcher.handlers(), **rearranger.handlers()}
         try:
@@ -140,6 +142,7 @@ class _Bringing:
             with anyio.CancelScope(shield=True):
                 await rearranger.settle()
         await fetcher.sweep()
+        await self._known.claim(compared.displaced())
         if self._removes:
             await self._forget()
         await _write_names(self._tree, self._shelf)

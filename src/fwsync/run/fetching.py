@@ -124,7 +124,12 @@ class Fetcher:
             raise TypeError(f"{item.kind} needs a FetchFile")
         place = self._tree.locate(file.path)
         if place.is_dir() and not place.is_symlink():
-            raise TargetError(f"{file.path}: a folder is in the way")
+            try:
+                place.rmdir()
+            except OSError as error:
+                raise TargetError(
+                    f"{file.path}: a folder is in the way, and is not empty; move it away, then run again"
+                ) from error
         if os.path.lexists(place) and not await self._journal.index(self._root, paths=[file.path]):
             return [await self._adopt(item, file, place)]
         if self._links is not None and file.hash and file.member is None and file.content is None:
