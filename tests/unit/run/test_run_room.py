@@ -10,10 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from fwsync.errors import DiskFullError, NotFoundError
 from fwsync.plan.mirroring import Indexed
+from fwsync.run import crew
 from fwsync.run import room as rooms
 from fwsync.run.room import Room, bring_in_room
 from fwsync.run.staging import Staged
@@ -228,3 +230,13 @@ async def test_without_a_large_one_nobody_waits(room: Room, free: Any) -> None:
     assert str(full.error).startswith("no space left (No space left on device)")
     assert isinstance(other, NotBrought)
     assert isinstance(other.error, NotFoundError)
+
+
+def test_what_another_process_found_full_is_learnt_too(room: Room, free: Any) -> None:
+    free(GIB)
+    sent = crew._packed(NotBrought(failure(errno.EDQUOT), 0.1))
+    assert isinstance(sent, crew._Refused)
+    came = crew._unpacked(msgspec.msgpack.decode(msgspec.msgpack.encode(sent), type=crew._Refused))
+    assert isinstance(came.error, DiskFullError)
+    room.learn(came.error, 5000)
+    assert (fits(room, 4999), fits(room, 5000)) == (True, False)

@@ -260,8 +260,8 @@ def test_files_and_folders_give_way_to_each_other_in_one_run(
         root.mkdir(parents=True)
         async with Journal(folder / "state") as journal:
             world = World(folder / "state", journal, root)
-            entries = [put(root, path, file) for path, file in before.items()]
-            await journal.put_files(world.index.root, entries, "present")
+            for path, file in before.items():
+                await journal.put_file(world.index.root, put(root, path, file), "present")
             await world.index.claim(before)
             try:
                 await world.bring(after, steps=steps, delete=True)
@@ -287,9 +287,10 @@ async def test_what_is_not_to_be_removed_gives_no_way(world: World) -> None:
     """A file of someone, a changed one, an empty folder of someone: all that a folder holds stays."""
     for number, strange in enumerate(("mine", "changed", "empty")):
         top = f"d{number}"
-        entries = [put(world.root, f"{top}/{name}", f"{name}{number}") for name in "ab"]
-        await world.journal.put_files(world.index.root, entries, "present")
-        await world.index.claim([entry.path for entry in entries])
+        for name in "ab":
+            entry = put(world.root, f"{top}/{name}", f"{name}{number}")
+            await world.journal.put_file(world.index.root, entry, "present")
+            await world.index.claim([entry.path])
         if strange == "mine":
             put(world.root, f"{top}/sub/note", "mine")
         elif strange == "changed":
