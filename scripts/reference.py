@@ -107,6 +107,7 @@ COMMENTS = {
     "mirror.chmod": "Permission bits of the files, e.g. 640; empty: as the umask says.",
     "mirror.local_changes": "Files changed locally: keep, overwrite (theirs go to the trash), or error.",
     "mirror.delete": "What this selection fetched and finds no more: no (it stays), trash, or permanent.",
+    "mirror.trash_days": "After a complete run, remove what went to .fwsync/trash more days ago; 0: never.",
     "mirror.max_delete": "Remove nothing if more files would go, e.g. 500 or 20%; empty: more than 50 and than 10%.",
     "mirror.keep_times": "Give files the modification times that `upload --keep-times` stored in their info.",
     "mirror.platform": "Whose rules for file names to follow: auto, universal, linux, windows or macos.",

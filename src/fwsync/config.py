@@ -133,6 +133,7 @@ class MirrorSettings(SelectionSettings, frozen=True, kw_only=True, forbid_unknow
     local_changes: Literal["keep", "overwrite", "error"] = "keep"
     delete: Literal["no", "trash", "permanent"] = "no"
     max_delete: str = ""
+    trash_days: int = 0
     keep_times: bool = False
     platform: Platform = "auto"
     allow_empty: bool = False

@@ -5,7 +5,9 @@
     │   ├── ConfigError                the TOML file: path, line where known
     │   └── InputFileError             a file that the user named and that can't be used: path, line, column
     ├── NotAsAskedError            3   the run could not do all that was asked
-    │   ├── TargetError                the local target: full, read-only, in the way
+    │   ├── TargetError                the local target: read-only, in the way
+    │   │   ├── DiskFullError              no room for a file
+    │   │   └── StateError                 the journal can't be written; ends the run
     │   └── IntegrityError             bytes that arrived are not the bytes that the platform announced
     ├── AuthError                  4   no key, a malformed key, a refused key
     ├── RemoteError                3   the platform answered, and the answer is final
@@ -68,7 +70,17 @@ class TargetError(NotAsAskedError):
 
 
 class DiskFullError(TargetError):
-    """No space left: ends the whole run, since every other transfer would fail the same way."""
+    """No room for a file: the disk or a quota is full, or files may not be so large. Smaller ones may still fit.
+
+    `number` is the system's errno, 0 where nothing was tried."""
+
+    def __init__(self, message: str, number: int = 0) -> None:
+        self.number = number
+        super().__init__(message)
+
+
+class StateError(TargetError):
+    """The journal can't be written: ends the whole run, since nothing may be done of which nobody would know."""
 
 
 class IntegrityError(NotAsAskedError):

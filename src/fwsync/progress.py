@@ -1,8 +1,9 @@
-"""Progress on standard error: bars on a terminal or in a notebook, plain lines elsewhere, or nothing."""
+"""Progress: a bar on a terminal, a display in a notebook, plain lines on standard error elsewhere, or nothing."""
 
 from __future__ import annotations
 
-import importlib.util
+import html
+import importlib
 import sys
 import time
 from typing import Any
@@ -38,6 +39,8 @@ def printable(text: str) -> str:
 class LineReporter(ClosableReporter):
     """A line at each phase, and one every few seconds while items are settled."""
 
+    every = EVERY
+
     def __init__(self, *, lines: bool = True) -> None:
         super().__init__(lines=lines)
         self._began = self._last = time.monotonic()
@@ -56,7 +59,7 @@ class LineReporter(ClosableReporter):
         self._done += 1
         self._bytes += outcome.bytes
         self._failed += outcome.state in ("failed", "rejected")
-        if time.monotonic() - self._last >= EVERY:
+        if time.monotonic() - self._last >= self.every:
             self._say(self._now())
 
     def retry(self, reason: str, attempt: int, wait: float) -> None:
@@ -64,7 +67,8 @@ class LineReporter(ClosableReporter):
 
     def _now(self) -> str:
         rate = self._done / max(time.monotonic() - self._began, 0.001)
-        left = f", {duration((self._items - self._done) / rate)} left" if self._items and rate else ""
+        to_come = (self._items or 0) - self._done
+        left = f", {duration(to_come / rate)} left" if to_come > 0 and rate else ""
         total = f" of {self._items:,}" if self._items else ""
         failed = f", {self._failed:,} failed" if self._failed else ""
         retries = f", {self._retries:,} retries" if self._retries else ""
@@ -73,6 +77,33 @@ class LineReporter(ClosableReporter):
     def _say(self, text: str) -> None:
         self._last = time.monotonic()
         click.echo(f"fwsync: {printable(text)}", err=True)
+
+
+class NotebookReporter(LineReporter):
+    """One display below the cell that changes a few times a second: a bar where a browser shows it, else its text. What
+    is left of it in the end, and in the saved notebook, is the last count. It needs nothing but IPython."""
+
+    every = 0.25
+
+    def __init__(self, *, lines: bool = True) -> None:
+        super().__init__(lines=lines)
+        self._handle: Any = None
+
+    def close(self) -> None:
+        if self._done or self._items is not None:
+            self._say(self._now() if self._done or self._items else "nothing to do")
+
+    def _say(self, text: str) -> None:
+        self._last = time.monotonic()
+        told = f"fwsync: {printable(text)}"
+        of = f' value="{min(self._done, self._items)}" max="{self._items}"' if self._items else ""
+        bar = f"<progress{of}></progress> " if self._items else ""
+        data = {"text/plain": told, "text/html": f"<div>{bar}{html.escape(told)}</div>"}
+        if self._handle is None:
+            display = importlib.import_module("IPython.display").display
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
 
 
 class BarReporter(ClosableReporter):
@@ -145,8 +176,7 @@ def wished(wish: bool | None) -> ClosableReporter:
     if wish is False:
         return choose("none", lines=False)
     if _in_notebook():
-        # rich draws in notebooks by ipywidgets.
-        return choose("bar" if importlib.util.find_spec("ipywidgets") else "lines", lines=False)
+        return NotebookReporter(lines=False)
     return choose("auto" if wish or sys.stderr.isatty() else "none", lines=False)
 
 

@@ -244,7 +244,17 @@ MOST_SHOWN = 100
 EXISTS_OTHERWISE = "exists with other values"
 """Reasons that begin so go on with `: field old > new, ...`."""
 
-_WITH_DETAILS = (EXISTS_OTHERWISE, "changed since the plan was made, plan again", "is there more than once")
+NO_ROOM = "no space left"
+TOO_LARGE = "the file is too large"
+"""Reasons of files for which the local disk has no room; they go on with the numbers."""
+
+_WITH_DETAILS = (
+    NO_ROOM,
+    TOO_LARGE,
+    EXISTS_OTHERWISE,
+    "changed since the plan was made, plan again",
+    "is there more than once",
+)
 
 
 def group_of(reason: str) -> str:

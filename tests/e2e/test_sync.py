@@ -216,6 +216,94 @@ def test_a_deleted_subject_leaves_no_empty_folders(person: Person, site: Site, s
     assert sorted(os.listdir(person.work / "out" / study.label)) == ["sub-02"]
 
 
+@pytest.mark.parametrize("size", [20, 2**20], ids=["small", "large"])
+def test_a_folder_gives_way_to_a_file_and_a_file_to_a_folder(person: Person, site: Site, study: Any, size: int) -> None:
+    put(study, "sub-03", "a file\n")
+    mirror(person, study)
+    remove(site, study, "sub-01")
+    put(study, "sub-01", "now a file\n" * size)
+    kept = mirror(person, study, code=3)
+    assert kept["states"]["failed"] == 1
+    assert "a folder is in the way" in kept["failures"][0]["reason"]
+    study.delete_file("sub-03")
+    put(study.add_subject(label="sub-03"), "inner.txt", "now below a folder\n" * size)
+    done = mirror(person, study, "--delete")
+    assert done["by_kind"]["download.file"] == {"done": 2, "unchanged": 3}
+    assert done["by_kind"]["delete.local"] == {"done": 4}
+    assert digests(person.work / "out") == fresh(person, study)
+    inner = [f"{study.label}/sub-01/ses-1/T1w/scan-{n}.txt" for n in range(3)]
+    assert trash(person) == [*inner, f"{study.label}/sub-03"]
+    assert mirror(person, study, "--delete")["states"] == {"unchanged": 5}
+
+
+def test_a_folder_that_holds_something_else_gives_no_way(person: Person, site: Site, study: Any) -> None:
+    mirror(person, study)
+    remove(site, study, "sub-01")
+    put(study, "sub-01", "now a file\n")
+    notes = person.work / f"out/{study.label}/sub-01/notes.txt"
+    notes.write_text("mine\n")
+    done = mirror(person, study, "--delete", code=3)
+    assert "a folder is in the way" in done["failures"][0]["reason"]
+    assert (notes.read_text(), done["by_kind"]["delete.local"]) == ("mine\n", {"done": 3})
+    notes.unlink()
+    mirror(person, study, "--delete", "permanent")
+    assert digests(person.work / "out") == fresh(person, study)
+
+
+def test_a_folder_that_gives_way_for_good_leaves_no_trash(person: Person, site: Site, study: Any) -> None:
+    mirror(person, study)
+    remove(site, study, "sub-01")
+    put(study, "sub-01", "now a file\n")
+    done = mirror(person, study, "--delete", "permanent")
+    assert done["by_kind"]["delete.local"] == {"done": 3}
+    assert (trash(person), digests(person.work / "out")) == ([], fresh(person, study))
+
+
+def test_the_trash_is_emptied_when_asked(person: Person, study: Any) -> None:
+    mirror(person, study)
+    acquisition_of(study, "sub-01").delete_file("scan-0.txt")
+    mirror(person, study, "--delete")
+    acquisition_of(study, "sub-01").delete_file("scan-1.txt")
+    later = in_days(person, 20)
+    second = mirror(later, study, "--delete", "--trash-days", "30")
+    assert second["states"] == {"done": 1, "unchanged": 4}
+    kept = [f"{study.label}/sub-01/ses-1/T1w/scan-{n}.txt" for n in (0, 1)]
+    assert trash(person) == kept, "neither is older than 30 days"
+    outside = person.home / "outside"
+    outside.mkdir()
+    (outside / "kept.txt").write_text("of somebody")
+    below = person.work / "out/.fwsync/trash"
+    first = min(below.iterdir())
+    (first / "link").symlink_to(outside)
+    (below / "2001-01-01T00-00-00-abcd").symlink_to(outside)
+    (below / "by-hand").mkdir()
+    (below / "by-hand/note.txt").write_text("mine")
+    after = in_days(person, 60)
+    assert mirror(after, study)["warnings"] == [], "never, unless asked"
+    (blocked := person.work / f"out/{study.label}/sub-02/new.txt").write_text("in the way")
+    put(subject(study, "sub-02"), "new.txt", "of the site\n")
+    mirror(after, study, "--trash-days", "30", code=3)
+    assert len(trash(person)) == 3, "nothing goes after an incomplete run"
+    blocked.unlink()
+    assert "trash" not in " ".join(mirror(after, study, "--trash-days", "30", "--dry-run")["warnings"])
+    done = mirror(after, study, "--trash-days", "30")
+    assert done["warnings"] == ["3 files that had been in the trash for 30 days are removed"]
+    assert sorted(path.name for path in below.iterdir()) == ["2001-01-01T00-00-00-abcd", "by-hand"]
+    assert (trash(person), (outside / "kept.txt").read_text()) == (["note.txt"], "of somebody")
+
+
+def in_days(person: Person, days: int) -> Person:
+    """The same person when the clock is so many days further."""
+    clock = person.home / f"clock-{days}"
+    clock.mkdir()
+    (clock / "sitecustomize.py").write_text(
+        f"import time\nreal = time.time\ntime.time = lambda: real() + {days * 86400}\n"
+    )
+    later = Person(person.home, person.env["FWSYNC_API_KEY"])
+    later.env["PYTHONPATH"] = os.pathsep.join([str(clock), os.environ.get("PYTHONPATH", "")])
+    return later
+
+
 def test_the_brake(person: Person, study: Any) -> None:
     acquisition = acquisition_of(study, "sub-01")
     for number in range(60):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,57 @@ def test_an_import_waits_for_the_project(tmp_path: Path) -> None:
         done = person.types(*command, "--wait", "--json")
         assert (done.returncode, last(done)["writes"]) == (0, 0), done.stderr
         assert first.wait(5) == 0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("command", ["apply", "undo", "retry"])
+def test_apply_undo_and_retry_wait_for_the_project(tmp_path: Path, command: str) -> None:
+    with sandbox("--latency", "100") as site:
+        add_project(site, "study")
+        person = Person(tmp_path, site.key)
+        (person.work / "a.csv").write_text("subject\na1\na2\n")
+        (person.work / "b.csv").write_text("subject\nb1\n")
+        (person.work / "long.csv").write_text("subject\n" + "".join(f"s{n:03}\n" for n in range(150)))
+        project = ("--project", "lab/study")
+        assert person.types("plan", "import", "b.csv", *project, "--out", "plan.jsonl").returncode == 0
+        run = last(person.types("import", "a.csv", *project, "--json"))["run"]
+        with sqlite3.connect(person.home / "state/fwsync/journal.db") as journal:
+            journal.execute("update runs set ended = null where id = ?", (run,))  # as of a run that was killed
+        journal.close()
+        given = {"apply": ("apply", "plan.jsonl"), "undo": ("undo", run, "--yes"), "retry": ("retry", run)}[command]
+        before = sum(site.stats()["requests"].values())
+        first = person.start("import", "long.csv", *project, FWSYNC_NETWORK_CALLS="2", FWSYNC_NETWORK_MAX_CALLS="2")
+        until(lambda: sum(site.stats()["requests"].values()) > before + 15)
+        left = person.types(*given)
+        assert (left.returncode, left.stdout) == (6, ""), left.stderr
+        done = person.types(*given, "--wait", "--json")
+        assert (done.returncode, last(done)["ok"]) == (0, True), done.stderr
+        assert done.stderr.count("waiting: another run is at work on project") == 1
+        assert first.wait(5) == 0
+        assert person.types(*given, "--wait", "soon").returncode == 2
+
+
+@pytest.mark.timeout(60)
+def test_a_retried_transfer_keeps_its_limits(tmp_path: Path) -> None:
+    with sandbox() as site:
+        project = add_project(site, "study")
+        for name, size in (("b.bin", 3000), ("a.bin", 2000), ("c.bin", 2500)):
+            (tmp_path / name).write_bytes(b"x" * size)
+            project.upload_file(str(tmp_path / name))
+        project.add_subject(label="up")
+        person = Person(tmp_path / "home", site.key)
+        limits = ("--max-transfer", "3k", "--json")
+        done, held = person.types("download", "lab/study", "--to", "down", "--order", "largest", *limits), []
+        for _ in range(3):
+            held.append((done.returncode, sorted(Path(path).name for path in digests(person.work / "down"))))
+            done = person.types("retry", last(done)["run"], "--json")
+        assert held == [(3, ["b.bin"]), (3, ["b.bin", "c.bin"]), (0, ["a.bin", "b.bin", "c.bin"])]
+        files = [str(tmp_path / name) for name in ("b.bin", "a.bin", "c.bin")]
+        done, states = person.types("upload", *files, "--to", "lab/study/up", *limits), []
+        for _ in range(3):
+            states.append((done.returncode, last(done)["states"]))
+            done = person.types("retry", last(done)["run"], "--json")
+        assert states == [(3, {"done": 1, "stopped": 2}), (3, {"done": 1, "stopped": 1}), (0, {"done": 1})]
 
 
 def test_what_is_no_interval_is_one_line(person: Person) -> None:

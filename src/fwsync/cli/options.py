@@ -71,6 +71,11 @@ _MOVING = (
 )
 
 
+def waiting(command: F) -> F:
+    """Add the flag of commands that take turns with others: `state__wait`."""
+    return _MOVING[0](command)
+
+
 def moving(command: F) -> F:
     """Add the flags of commands that move files: `state__wait` and `network__bwlimit`."""
     for flag in reversed(_MOVING):

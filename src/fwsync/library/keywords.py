@@ -91,6 +91,8 @@ class MirrorKeywords(TypedDict, total=False):
     """What this selection fetched and finds no more: no (it stays), trash, or permanent."""
     max_delete: str
     """Remove nothing if more files would go, e.g. 500 or 20%; empty: more than 50 and than 10%."""
+    trash_days: int
+    """After a complete run, remove what went to .fwsync/trash more days ago; 0: never."""
     keep_times: bool
     """Give files the modification times that `upload --keep-times` stored in their info."""
     platform: Literal["auto", "universal", "linux", "windows", "macos"]

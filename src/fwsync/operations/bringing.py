@@ -18,21 +18,21 @@ from fwsync.operations.context import Context, Run, dry_run, guarded, within
 from fwsync.operations.turns import turn
 from fwsync.plan import paths
 from fwsync.plan.syncing import Brake, LocalChanges, halted, kept, removal
-from fwsync.run import manifest
+from fwsync.run import manifest, trash
 from fwsync.run.comparing import Compared
 from fwsync.run.fetching import Fetcher
 from fwsync.run.index import LocalIndex
 from fwsync.run.rearranging import Rearranger
 from fwsync.run.roots import keep_manifest, open_tree
 from fwsync.run.shelf import Shelf
-from fwsync.run.tree import Tree
+from fwsync.run.tree import Tree, disk_errors
 from fwsync.selection import parse_size
 from fwsync.work import Entry, Outcome, Plan, Summary
 
 
 class Sync(msgspec.Struct, frozen=True, kw_only=True):
     """How a tree is kept in step. `selection` names what is wanted: only what it alone has claimed is ever removed.
-    Without `moves`, a file stays where an earlier run put it."""
+    Without `moves`, a file stays where an earlier run put it. The trash is kept for `trash_days`, 0 for ever."""
 
     selection: str = "download"
     local_changes: LocalChanges = "keep"
@@ -40,6 +40,7 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
     brake: Brake = Brake()
     moves: bool = False
     new_tree: bool = False
+    trash_days: int = 0
 
 
 async def bring(
@@ -130,6 +131,8 @@ class _Bringing:
         plans = await self.plans()
         _room(self._tree, plans.fetches)
         await self._known.claim(compared.unclaimed())
+        if self._removes:
+            rearranger.may_remove(compared.in_the_way())
         await rearranger.begin(compared.moves())
         handlers = {**fetcher.handlers(), **rearranger.handlers()}
         try:
@@ -139,12 +142,26 @@ class _Bringing:
             with anyio.CancelScope(shield=True):
                 await rearranger.settle()
         await fetcher.sweep()
+        await self._known.claim(compared.displaced())
         if self._removes:
             await self._forget()
         await _write_names(self._tree, self._shelf)
         if compared.differs or self._removes or not manifest.exists(self._tree):
             await keep_manifest(self._tree, self._context.journal, self._known.root)
         _tell(run.summary, fetcher)
+        if self._sync.trash_days and run.summary.ok:
+            await self._empty_trash(run)
+
+    async def _empty_trash(self, run: Run) -> None:
+        """Last of all, and nothing that a run could fail by."""
+        days = self._sync.trash_days
+        try:
+            removed = await anyio.to_thread.run_sync(lambda: trash.empty(self._tree.real, days, but=run.id))
+        except TargetError as error:
+            run.summary.warnings.append(f"the trash could not be emptied: {error.line}")
+            return
+        if removed:
+            run.summary.warnings.append(f"{removed:,} files that had been in the trash for {days:,} days are removed")
 
     async def plans(self) -> _Plans:
         """Compare the tree with what is wanted. NotAsAskedError where local changes are an error and there are some."""
@@ -262,10 +279,13 @@ async def _write_names(tree: Tree, shelf: Shelf) -> None:
     if first is None:
         return
     target = tree.locate(f"{paths.OWN_FOLDER}/names.csv")
-    async with await anyio.open_file(target, "w", encoding="utf-8", errors="backslashreplace", newline="") as out:
-        await out.write("id,label,path\n")
-        for one in (first, *renamed):
-            await out.write(",".join(_cell(value) for value in (one.id, one.name, one.path)) + "\n")
+    fresh = target.with_name("names.csv.new")  # a full disk must not leave half a table
+    with disk_errors(target):
+        async with await anyio.open_file(fresh, "w", encoding="utf-8", errors="backslashreplace", newline="") as out:
+            await out.write("id,label,path\n")
+            for one in (first, *renamed):
+                await out.write(",".join(_cell(value) for value in (one.id, one.name, one.path)) + "\n")
+        fresh.replace(target)
 
 
 def _cell(value: str) -> str:

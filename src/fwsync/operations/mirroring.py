@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fwsync.config import MirrorSettings, SelectionSettings
-from fwsync.errors import UsageError
+from fwsync.errors import ConfigError, UsageError
 from fwsync.operations.bringing import Sync, bring
 from fwsync.operations.context import Context
 from fwsync.operations.gathering import Gatherer, Wishes
@@ -40,6 +40,8 @@ async def mirror(context: Context, *, dry: bool = False, new_tree: bool = False,
 async def _mirror(context: Context, *, dry: bool, new_tree: bool, claims_as: str) -> Summary:
     settings = context.settings.mirror
     selection = selection_of(settings, context.settings.site.project)
+    if settings.trash_days < 0:
+        raise ConfigError(f"mirror.trash_days: {settings.trash_days} is no number of days; 0 keeps the trash")
     wishes, brake = wishes_of(settings, selection), Brake.parse(settings.max_delete)
     named = claims_as or _digest(context.fw.site, settings, selection)
     context.reporter.phase("listing")
@@ -62,6 +64,7 @@ async def _mirror(context: Context, *, dry: bool, new_tree: bool, claims_as: str
                 brake=brake,
                 moves=True,
                 new_tree=new_tree,
+                trash_days=settings.trash_days,
             ),
             settled=gatherer.troubles,
             notes=gatherer.notes,

@@ -88,6 +88,8 @@ def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Se
         return replace(settings, mirror=mirror_settings(arguments))
     if command == "download" and "wishes" in arguments:
         return replace(settings, mirror=mirror_settings(arguments["wishes"]))
+    if command == "download":
+        return replace(settings, mirror=replace(settings.mirror, **arguments.get("options", {})))
     if command in ("upload", "push") and "options" in arguments:
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments["options"].items()}
         return replace(settings, **{command: replace(getattr(settings, command), **given)})

@@ -36,7 +36,11 @@ async def upload(context: Context, sources: Sequence[str], to: str, *, dry: bool
     budgeted({}, most)  # a mistake in it is told before the run begins
     if dry:
         return await dry_run(context, "upload", plan)
-    arguments = {"sources": [str(Path(source).expanduser().resolve()) for source in sources], "to": to}
+    arguments = {
+        "sources": [str(Path(source).expanduser().resolve()) for source in sources],
+        "to": to,
+        "options": {"max_transfer": most},
+    }
     run = await Run.begin(context, "upload", arguments)
     handlers = budgeted(Sender(context.fw, context.journal, run.id).handlers(), most)
     return await guarded(run, lambda: run.carry_out(plan, handlers))
@@ -84,9 +88,10 @@ async def _download(context: Context, sources: Sequence[str], to: str, *, dry: b
             shelf.add(await _files_at(context.fw, source))
         if not shelf.files:
             raise UsageError(f"{', '.join(sources)}: there are no files right on it; fwsync tree shows what is below")
-        return await bring(
-            context, "download", to, shelf, {"sources": list(sources)}, sync=Sync(new_tree=new_tree), dry=dry
-        )
+        settings = context.settings.mirror
+        limits = {"max_transfer": settings.max_transfer, "order": settings.order}
+        arguments = {"sources": list(sources), "options": limits}
+        return await bring(context, "download", to, shelf, arguments, sync=Sync(new_tree=new_tree), dry=dry)
 
 
 async def _files_at(fw: Flywheel, source: str) -> list[Place]:

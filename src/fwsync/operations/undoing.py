@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 import anyio
 import msgspec
 
-from fwsync.errors import FwsyncError, NotFoundError, UsageError
+from fwsync.errors import FwsyncError, NotFoundError, RemoteError, UsageError
 from fwsync.model import Reference
 from fwsync.operations.context import Context, Run, guarded
-from fwsync.operations.projects import near
+from fwsync.operations.projects import find_project, near
 from fwsync.operations.turns import turn
 from fwsync.run.deleting import BELOW, GONE, LEVELS, Deleter, change_since
+from fwsync.run.journal import RunRecord
 from fwsync.work import DeleteContainer, Entry, Outcome, Plan, State, Summary, WorkItem
 
 
@@ -40,10 +42,10 @@ async def undo(context: Context, run: str, *, confirm: Callable[[int, int], bool
         raise UsageError(f"run {run}: not in the journal{near(run, known)}")
     if record.site != context.fw.site:
         raise UsageError(f"run {run}: was on {record.site}, the API key in use is for {context.fw.site}")
-    made = _made(await context.journal.outcomes(run, ("done",)))
-    if context.only is not None:
-        made = {key: one for key, one in made.items() if key in context.only}
-    async with turn(context, f"project {record.arguments.get('project')} on {context.fw.site}"):
+    async with turn(context, f"project {await _project_of(context, record)} on {context.fw.site}"):
+        made = _made(await context.journal.outcomes(run, ("done",)))
+        if context.only is not None:
+            made = {key: one for key, one in made.items() if key in context.only}
         context.reporter.phase(f"looking at {len(made):,} containers")
         await _look(context, made)
         going = [one for one in made.values() if not one.keep]
@@ -57,6 +59,20 @@ async def undo(context: Context, run: str, *, confirm: Callable[[int, int], bool
         again = await Run.begin(context, "undo", {"run": run})
         deleter = Deleter(context.fw)
         return await guarded(again, lambda: again.carry_out(plan, deleter.handlers()))
+
+
+async def _project_of(context: Context, record: RunRecord) -> str:
+    """The id of the project that a run worked on, by which imports take turns. The run knows its path; where that is
+    another one by now, some container that it made tells."""
+    if named := record.arguments.get("project"):
+        with suppress(UsageError, RemoteError):
+            return (await find_project(context.fw, named)).id
+    for one in _made(await context.journal.outcomes(record.id, ("done",))).values():
+        with suppress(RemoteError):
+            held = await context.fw.noun(one.level).get(one.id)
+            if held.parents is not None and held.parents.project:
+                return str(held.parents.project)
+    return "that is gone"
 
 
 def _because(one: _Made) -> str:

@@ -2,8 +2,10 @@
 
     surplus   path, identity, fate, entry, claimed     index rows that nothing wants where they are
     missing   number, identity, path                   wanted files that may be there under another path
-    moves     number, source, parked, entry            what `plan.syncing.pairs` made of the two; `parked` moves leave
-                                                       their place first, since another move needs it
+    moves     number, source, parked, beside, entry    what `plan.syncing.pairs` made of the two; `parked` moves leave
+                                                       their place first, since another move needs it, or needs the
+                                                       folder `beside` which they wait then
+    above     path                                     folders above some rows, to find those at which a file is wanted
     unclaimed path                                     wanted files that the selection has not claimed yet
 
 All of it is what differs: a run that finds nothing to do writes nothing.
@@ -11,9 +13,9 @@ All of it is what differs: a run that finds nothing to do writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,7 +31,9 @@ _SCHEMA = """
 create table surplus (path text primary key, identity text, fate text, entry blob, mine integer, others integer)
     without rowid;
 create table missing (number integer primary key, identity text, path text);
-create table moves (number integer primary key, source text unique, parked integer, entry blob);
+create table moves (number integer primary key, source text unique, parked integer, beside text default '',
+    entry blob);
+create table above (path text primary key) without rowid;
 create table unclaimed (path text primary key) without rowid;
 """
 _REMOVABLE = "fate = ? and mine and not others and path not in (select source from moves)"
@@ -38,12 +42,32 @@ _entry = msgspec.msgpack.Decoder(Indexed).decode
 
 
 class Planned(NamedTuple):
-    """A move: the row that is moved, where to, and whether its place is needed first."""
+    """A move: the row that is moved, where to, and whether its place is needed first; `beside` is the folder that has
+    to go for that, empty where it is the place alone."""
 
     entry: Indexed
     number: int
     target: str
     parked: bool
+    beside: str = ""
+
+
+class InTheWay(NamedTuple):
+    """What is to be removed, and is in the way of what is wanted: `folders` are wanted paths at which folders are that
+    hold such files (told by `below`), `files` such files where folders have to be."""
+
+    folders: frozenset[str] = frozenset()
+    below: Callable[[str], list[Indexed]] = lambda _: []
+    files: Mapping[str, Indexed] = {}
+
+    def of(self, path: str) -> list[Indexed]:
+        """What is in the way of a wanted path."""
+        if path in self.folders:
+            return self.below(path)
+        if not self.files:
+            return []
+        above = (path[:at] for at, sign in enumerate(path) if sign == "/")
+        return [self.files[folder] for folder in above if folder in self.files]
 
 
 class Compared:
@@ -142,20 +166,33 @@ class Compared:
         self._park()
 
     def _park(self) -> None:
-        """A place that another move needs is left first; so is a file where a folder has to be."""
+        """A place that another move needs is left first; so is a file where a folder has to be, and a folder where a
+        file has to be."""
         targets = "select n.path from moves m join nodes n on n.id = m.number"
         self._shelf.script(f"update moves set parked = 1 where source in ({targets})")  # noqa: S608
         folders = {path[:at] for (path,) in self._shelf.read(targets) for at, sign in enumerate(path) if sign == "/"}
         self._shelf.fill("update moves set parked = 1 where source = ?", ((folder,) for folder in folders))
+        sources = (path for (path,) in self._shelf.read("select source from moves"))
+        for folder in self._at_folders_above(sources, f"{targets} where"):
+            update = "update moves set parked = 1, beside = ? where source > ? and source < ?"
+            self._shelf.fill(update, [(folder, *_below(folder))])
+
+    def _at_folders_above(self, paths: Iterable[str], wanted: str, *values: Any) -> list[Any]:
+        """What the query `wanted` gives of those whose path (`n.path`) is a folder above one of these."""
+        above = {path[:at] for path in paths for at, sign in enumerate(path) if sign == "/"}
+        self._shelf.script("delete from above")
+        self._shelf.fill("insert into above values (?)", ((folder,) for folder in above))
+        return [row[0] for row in self._shelf.read(f"{wanted} n.path in (select path from above)", *values)]  # noqa: S608
 
     def moves(self) -> Iterator[Planned]:
         """The moves by where they begin."""
         query = (
-            "select m.entry, m.number, n.path, m.parked from moves m join nodes n on n.id = m.number order by m.source"
+            "select m.entry, m.number, n.path, m.parked, m.beside from moves m join nodes n on n.id = m.number"
+            " order by m.source"
         )
         return (
-            Planned(_entry(entry), number, path, bool(parked))
-            for entry, number, path, parked in self._shelf.read(query)
+            Planned(_entry(entry), number, path, bool(parked), beside)
+            for entry, number, path, parked, beside in self._shelf.read(query)
         )
 
     def moving(self) -> Iterator[Entry]:
@@ -179,10 +216,30 @@ class Compared:
         """Wanted paths that the selection has not claimed."""
         return (row[0] for row in self._shelf.read("select path from unclaimed order by path"))
 
+    def displaced(self) -> Iterator[str]:
+        """Wanted paths at which something else was. If that was moved, its claim went with it."""
+        query = "select path from surplus where fate = 'displaced' order by path"
+        return (row[0] for row in self._shelf.read(query))
+
     def removable(self, fate: str = "surplus") -> Iterator[Indexed]:
         """Index rows of this fate that this selection alone has claimed, and that nothing wants or moves."""
         query = f"select entry from surplus where {_REMOVABLE} order by path"  # noqa: S608
         return (_entry(row[0]) for row in self._shelf.read(query, fate))
+
+    def in_the_way(self) -> InTheWay:
+        """What is `removable`, and in the way of a wanted file: where that has to be, or a folder above it."""
+        if not self.count("surplus"):
+            return InTheWay()
+        paths = (row[0] for row in self._shelf.read(f"select path from surplus where {_REMOVABLE}", "surplus"))  # noqa: S608
+        folders = frozenset(self._at_folders_above(paths, "select n.path from nodes n where n.file is not null and"))
+        wanted = (row[0] for row in self._shelf.read("select path from nodes where file is not null"))
+        query = f"select n.entry from surplus n where {_REMOVABLE} and"  # noqa: S608
+        files = {row.path: row for row in map(_entry, self._at_folders_above(wanted, query, "surplus"))}
+        return InTheWay(folders, self._removable_below, files)
+
+    def _removable_below(self, folder: str) -> list[Indexed]:
+        query = f"select entry from surplus where {_REMOVABLE} and path > ? and path < ? order by path"  # noqa: S608
+        return [_entry(row[0]) for row in self._shelf.read(query, "surplus", *_below(folder))]
 
     def shared(self) -> Iterator[str]:
         """Paths that this selection wants no more and that another has claimed."""
@@ -192,6 +249,11 @@ class Compared:
     def count(self, fate: str) -> int:
         """How many rows `removable` gives."""
         return int(next(self._shelf.read(f"select count(*) from surplus where {_REMOVABLE}", fate))[0])  # noqa: S608
+
+
+def _below(folder: str) -> tuple[str, str]:
+    """The bounds between which the paths below a folder are."""
+    return f"{folder}/", f"{folder}0"  # the character after the slash
 
 
 _fetch = msgspec.msgpack.Decoder(FetchFile).decode

@@ -59,12 +59,13 @@ class _Batch(msgspec.Struct, frozen=True):
 
 
 class _Refused(msgspec.Struct, frozen=True, tag=True):
-    """A `NotBrought` on its way: the error's class, line and tries."""
+    """A `NotBrought` on its way: the error's class, line and tries, and the system's errno of a full disk."""
 
     kind: str
     line: str
     attempts: int
     seconds: float
+    number: int = 0
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -161,8 +162,10 @@ class Lane:
 def _unpacked(refused: _Refused) -> NotBrought:
     error: errors.FwsyncError
     match refused.kind:
-        case "AuthError" | "DiskFullError":
-            error = getattr(errors, refused.kind)(refused.line)
+        case "AuthError":
+            error = errors.AuthError(refused.line)
+        case "DiskFullError":
+            error = errors.DiskFullError(refused.line, refused.number)
         case "UnreachableError":
             error = errors.UnreachableError(refused.line, attempts=refused.attempts)
         case _:
@@ -179,7 +182,7 @@ def _packed(one: Brought | NotBrought) -> Brought | _Refused:
     else:
         log.error("bug in a worker", exc_info=error)
         line = f"bug in fwsync: {kind}: {logs.scrub(str(error))}"
-    return _Refused(kind, line, getattr(error, "attempts", 1), one.seconds)
+    return _Refused(kind, line, getattr(error, "attempts", 1), one.seconds, getattr(error, "number", 0))
 
 
 # --- what crosses -----------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from fwsync.client import remotezip, transfer
 from fwsync.client.api import Flywheel
 from fwsync.client.splitting import fetch_split
 from fwsync.config import LogSettings
-from fwsync.errors import TargetError
+from fwsync.errors import DiskFullError, FwsyncError, TargetError
 from fwsync.plan.mirroring import Indexed
 from fwsync.run import small_files
 from fwsync.run.crew import Crew, Job
@@ -25,6 +25,7 @@ from fwsync.run.journal import Journal
 from fwsync.run.landing import Landing
 from fwsync.run.partfile import PartFile
 from fwsync.run.pool import Batching, Handler
+from fwsync.run.room import Claim, Room, size_of
 from fwsync.run.staging import Stager, mtime_ns_of, sweep
 from fwsync.run.tree import Tree, crc32_of, disk_errors, sha384_of
 from fwsync.run.worker import OwnWorker
@@ -60,8 +61,9 @@ class Fetcher:
         self._crew, self._log_settings = crew, log_settings or LogSettings()
         own = OwnWorker(fw.session, Stager(tree, run, fsync=fsync, mode=mode))
         self._workers = Workers(own)
+        self._room = Room(tree.real)
         landing = Landing(tree, journal, fsync=fsync)
-        self._small = small_files.SmallFiles(self._workers, journal, landing, self.fetch)
+        self._small = small_files.SmallFiles(self._workers, journal, landing, self._room, self.fetch)
         self._unproved = self.linked = 0
 
     async def prepare(self) -> None:
@@ -122,7 +124,12 @@ class Fetcher:
             raise TypeError(f"{item.kind} needs a FetchFile")
         place = self._tree.locate(file.path)
         if place.is_dir() and not place.is_symlink():
-            raise TargetError(f"{file.path}: a folder is in the way")
+            try:
+                place.rmdir()
+            except OSError as error:
+                raise TargetError(
+                    f"{file.path}: a folder is in the way, and is not empty; move it away, then run again"
+                ) from error
         if os.path.lexists(place) and not await self._journal.index(self._root, paths=[file.path]):
             return [await self._adopt(item, file, place)]
         if self._links is not None and file.hash and file.member is None and file.content is None:
@@ -138,26 +145,59 @@ class Fetcher:
         return [item.outcome("done", ref=entry.file_id, attempts=took.attempts, seconds=seconds, moved=took.moved)]
 
     async def _transfer(self, file: FetchFile, place: Path) -> tuple[transfer.Fetched, Indexed]:
+        """A file by way of a partial one. Without room for the rest, what an earlier run left of it stays for the next
+        one; a partial that finds the disk full is removed, so that others have its room."""
         key = (file.file_id or "", file.version, file.member)
         old = self._left.pop((file.path.rpartition("/")[0], *key), None) if file.file_id else None
+        held = _bytes_at(self._tree.locate(old)) if old else 0
+        for last in (False, True):
+            with self._room.claim(file.path, size_of(file), held) as claim:
+                try:
+                    return await self._by_part(file, place, key, old, claim)
+                except DiskFullError:
+                    if last:
+                        raise
+            old, held = None, 0  # others that found it full have given their room back, maybe enough
+        raise AssertionError("the second time raises or returns")
+
+    async def _by_part(
+        self, file: FetchFile, place: Path, key: tuple[str, int | None, str | None], old: str | None, claim: Claim
+    ) -> tuple[transfer.Fetched, Indexed]:
         part_path = old or self._tree.part_name(file.path, self._run, key)
         await self._journal.own_part(self._root, part_path, key, self._run)
-        part = PartFile(self._tree, part_path, crc=file.member is not None)
         try:
-            if old is not None:
-                await part.take_over()
-            if file.content is not None:
-                await part.restart()
-                await part.write(file.content)
-                took = transfer.Fetched(0, 1, "hash")
-            elif file.member is None:
-                session = self._fw.session
-                took = await fetch_split(session, file, part, session.settings.split)
-            else:
-                took = await remotezip.fetch_member(self._fw.session, file, part)
-            return took, await self._finish(file, part, part_path, place)
-        finally:
-            part.close()  # after a failure the partial stays: the journal knows it, the next run goes on from it
+            part = claim.part = PartFile(self._tree, part_path, crc=file.member is not None)
+            try:
+                return await self._filled(file, part, part_path, place, go_on=old is not None)
+            finally:
+                part.close()  # most failures leave the partial: the journal knows it, the next run goes on from it
+        except DiskFullError as error:
+            raise self._no_room(error, file, part_path) from error.__cause__
+
+    async def _filled(
+        self, file: FetchFile, part: PartFile, part_path: str, place: Path, *, go_on: bool
+    ) -> tuple[transfer.Fetched, Indexed]:
+        if go_on:
+            await part.take_over()
+        if file.content is not None:
+            await part.restart()
+            await part.write(file.content)
+            took = transfer.Fetched(0, 1, "hash")
+        elif file.member is None:
+            session = self._fw.session
+            took = await fetch_split(session, file, part, session.settings.split)
+        else:
+            took = await remotezip.fetch_member(self._fw.session, file, part)
+        return took, await self._finish(file, part, part_path, place)
+
+    def _no_room(self, error: DiskFullError, file: FetchFile, part_path: str) -> FwsyncError:
+        """Remove the partial of a file that found the disk full; the error, as the file's outcome is to tell it."""
+        place = self._tree.locate(part_path)
+        held = _bytes_at(place)
+        with disk_errors(file.path):
+            place.unlink(missing_ok=True)
+        self._journal.drop_part(self._root, part_path)
+        return self._room.learn(error, size_of(file) or held + 1, held)
 
     async def _finish(self, file: FetchFile, part: PartFile, part_path: str, place: Path) -> Indexed:
         """From a verified partial to the final name. The journal knows of the rename before it happens."""
@@ -278,6 +318,13 @@ class Links:
             yield
         if not lock.statistics().tasks_waiting:
             self._turns.pop(digest, None)
+
+
+def _bytes_at(place: Path) -> int:
+    try:
+        return place.lstat().st_size
+    except OSError:
+        return 0
 
 
 def _sync_folder(folder: Path) -> None:

@@ -39,7 +39,7 @@ import anyio
 import msgspec
 
 from fwsync import logs
-from fwsync.errors import DiskFullError, NotAsAskedError, TargetError
+from fwsync.errors import NotAsAskedError, StateError, TargetError
 from fwsync.plan.mirroring import Indexed
 from fwsync.work import Outcome, Summary
 
@@ -202,8 +202,8 @@ class Journal:
             if self._connection.in_transaction:
                 self._connection.execute("rollback")
             full = "full" in str(caught) or "disk I/O" in str(caught)
-            kind = DiskFullError if full else TargetError
-            error = kind(f"{self.path}: the journal can't be written ({caught})")
+            hint = "free some space on its disk, or set another [state] folder" if full else "make that possible"
+            error = StateError(f"{self.path}: the journal can't be written ({caught}); {hint}, then run again")
             error.__cause__ = caught
             results = [(job, None) for job in jobs]
             self._error = caught
@@ -251,7 +251,10 @@ class Journal:
         row = (time.time(), summary.verdict, summary.exit_code, run)
         await self.write(lambda c: c.execute("update runs set ended=?, verdict=?, exit_code=? where id=?", row))
         if self._error is not None:
-            raise TargetError(f"{self.path}: outcomes were lost ({self._error})")
+            raise StateError(
+                f"{self.path}: what became of some items could not be written ({self._error}); run again, which finds"
+                " what is done"
+            )
 
     async def runs(self, limit: int = 20) -> list[RunRecord]:
         """The newest runs, newest first."""

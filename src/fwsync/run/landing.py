@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from fwsync.errors import FwsyncError
 from fwsync.plan.mirroring import Indexed
@@ -51,6 +52,8 @@ class Landing:
                         touched.add(folder)
                 except FwsyncError as error:
                     errors[one.name] = error
+                    with suppress(OSError):  # the room that it takes may be what another one needs
+                        os.unlink(one.name, dir_fd=source)
             if self._fsync == "always":
                 for folder in touched:
                     os.fsync(held.at(folder))

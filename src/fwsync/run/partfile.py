@@ -29,7 +29,7 @@ class PartFile:
     def __init__(self, tree: Tree, path: str, *, crc: bool = False) -> None:
         """`path` is relative to the tree; `crc` asks for the running CRC too, which members need."""
         self.path = tree.locate(path)
-        self.position = 0
+        self.position = self.stored = 0  # what was taken, and what of that the system has
         self._hash = hashlib.sha384()
         self._crc = 0 if crc else None
         self._pieces: list[bytes] = []
@@ -54,6 +54,7 @@ class PartFile:
         while piece := os.read(self._descriptor, CHUNK):
             self._count(piece)
             self.position += len(piece)
+            self.stored += len(piece)
 
     def _count(self, data: bytes) -> None:
         self._hash.update(data)
@@ -74,7 +75,9 @@ class PartFile:
         for piece in pieces:
             view = memoryview(piece)
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                wrote = os.write(self._descriptor, view)
+                view = view[wrote:]
+                self.stored += wrote
             self._count(piece)
 
     async def _written(self) -> None:
@@ -97,7 +100,7 @@ class PartFile:
             with disk_errors(self.path):
                 os.ftruncate(self._descriptor, 0)
                 os.lseek(self._descriptor, 0, os.SEEK_SET)
-            self.position, self._hash = 0, hashlib.sha384()
+            self.position, self.stored, self._hash = 0, 0, hashlib.sha384()
             self._crc = None if self._crc is None else 0
 
     async def sha384(self) -> str:

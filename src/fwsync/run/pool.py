@@ -12,7 +12,7 @@ import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from fwsync import logs
-from fwsync.errors import AuthError, DiskFullError, FwsyncError, LockedError, UnreachableError
+from fwsync.errors import AuthError, FwsyncError, LockedError, StateError, UnreachableError
 from fwsync.run.order import Order, Ready
 from fwsync.work import OnOutcome, Outcome, Plan, WorkItem
 
@@ -45,7 +45,7 @@ class Batching(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int = 6
 
 
-ENDS_THE_RUN = (AuthError, DiskFullError, LockedError)
+ENDS_THE_RUN = (AuthError, LockedError, StateError)
 """After one of these no other item can fare better."""
 
 MOST_UNREACHABLE = 16

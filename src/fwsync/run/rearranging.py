@@ -3,6 +3,9 @@
 Every step can be cut off by a kill. A move is in the journal before it begins, with the number by which the file system
 knows the file (its inode, which a rename keeps); the next run looks where the file is and settles the rest. A removal
 needs no such care: a file that is gone from where the index has it, and that nothing wants, was removed.
+
+A folder gives way to a file of its name in the same run, and a file to a folder: what is moved leaves first, and what
+is to be removed anyway goes to the trash before the other one comes.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import hashlib
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +23,7 @@ import msgspec
 from fwsync import logs
 from fwsync.errors import TargetError
 from fwsync.plan.mirroring import CHANGED_LOCALLY, Local, untouched
-from fwsync.run.comparing import Planned
+from fwsync.run.comparing import InTheWay, Planned
 from fwsync.run.index import LocalIndex, Move
 from fwsync.run.pool import Batching, Failure, Handler
 from fwsync.run.tree import Tree, disk_errors
@@ -38,6 +41,13 @@ class Rearranger:
         self._tree, self._index, self._run, self._fetch = tree, index, run, fetch
         self.unfetched: set[str] = set()
         """Ids of files that could not be fetched in this run: no copy of them is removed."""
+        self._in_the_way = InTheWay()
+        self._gave_way: dict[str, Path] = {}
+        """Where in the trash the files are that gave way, by path."""
+
+    def may_remove(self, in_the_way: InTheWay) -> None:
+        """What is to be removed in this run, and is in the way of what is wanted."""
+        self._in_the_way = in_the_way
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers by item kind; those of downloads put changed files aside first."""
@@ -59,7 +69,7 @@ class Rearranger:
             return answers
 
         def takes(item: WorkItem) -> bool:
-            return batching.takes(item) and not item.payload.aside
+            return batching.takes(item) and not item.payload.aside and not self._in_the_way.of(item.payload.path)
 
         return msgspec.structs.replace(batching, handler=bring, takes=takes)
 
@@ -86,7 +96,7 @@ class Rearranger:
         if move.temp and os.path.lexists(temp := self._tree.locate(move.temp)):
             for path in (move.target, move.source) if onward else (move.source, move.target):
                 place = self._tree.locate(path)
-                if not _occupied(place):
+                if _free(place):
                     self._rename(temp, place)
                     self._index.moved(move) if path == move.target else self._index.not_moved(move)
                     self._tree.leave(move.temp)
@@ -108,7 +118,7 @@ class Rearranger:
         temp = self._tree.locate(move.temp)
         for path in (move.target, move.source):
             if await self._may_be_replaced(path, self._tree.locate(path)):
-                free = self._free_beside(move.source)
+                free = self._free_beside(move.temp)  # which lies in a folder for sure
                 self._rename(temp, self._tree.locate(free))
                 entry = msgspec.structs.replace(move.entry, path=free)
                 self._index.moved(msgspec.structs.replace(move, target=free, entry=entry))
@@ -135,6 +145,8 @@ class Rearranger:
             if move.temp:
                 try:
                     self._rename(self._tree.locate(move.source), self._tree.locate(move.temp))
+                    if move.temp.rpartition("/")[0] != move.source.rpartition("/")[0]:
+                        self._tree.leave(move.source)
                 except TargetError as error:
                     log.info("a file can't be moved and is fetched", path=move.source, error=error.line)
 
@@ -149,7 +161,7 @@ class Rearranger:
         if one.parked and held.st_nlink > 1:
             return None  # hard links share an inode: after a kill nobody could tell which name was moved where
         source = one.entry.path
-        temp = self._tree.part_name(source, self._run, "move") if one.parked else ""
+        temp = self._tree.part_name(one.beside or source, self._run, f"move {source}") if one.parked else ""
         entry = msgspec.structs.replace(one.entry, path=one.target)
         return Move(source=source, temp=temp, target=one.target, inode=held.st_ino, entry=entry)
 
@@ -167,6 +179,7 @@ class Rearranger:
 
     async def _move(self, move: Move) -> bool:
         place = self._tree.locate(move.target)
+        self._make_way(move.target)
         if os.path.lexists(place) and not await self._may_be_replaced(move.target, place):
             self._give_up(move)
             return False
@@ -188,7 +201,7 @@ class Rearranger:
         """A file that waits goes back to where it was; what can't go back is settled by the next run."""
         temp = self._tree.locate(move.temp) if move.temp else None
         if temp is not None and os.path.lexists(temp):
-            if os.path.lexists(self._tree.locate(move.source)):
+            if not _free(self._tree.locate(move.source)):
                 return
             self._rename(temp, self._tree.locate(move.source))
         self._index.not_moved(move)
@@ -217,9 +230,15 @@ class Rearranger:
         if not isinstance(file, DeleteFile):
             raise TypeError(f"{item.kind} needs a DeleteFile")
         if file.file_id in self.unfetched:
-            return [item.outcome("skipped", reason="its new version could not be fetched; kept until that is here")]
+            where = " in the trash" if file.path in self._gave_way else ""
+            why = f"its new version could not be fetched; kept{where} until that is here"
+            return [item.outcome("skipped", reason=why)]
         place = self._tree.locate(file.path)
-        if os.path.lexists(place):
+        if (aside := self._gave_way.get(file.path)) is not None:
+            if file.permanent:
+                with disk_errors(aside):
+                    aside.unlink(missing_ok=True)
+        elif os.path.lexists(place):
             if not _is(place, file.size, file.mtime_ns):
                 return [item.outcome("skipped", reason=CHANGED_LOCALLY)]
             with disk_errors(file.path):
@@ -240,6 +259,7 @@ class Rearranger:
         if not isinstance(file, FetchFile):
             raise TypeError(f"{item.kind} needs a FetchFile")
         aside = self._put_aside(file.path) if file.aside else None
+        self._make_way(file.path)
         outcomes: Sequence[Outcome] = ()
         try:
             outcomes = await self._fetch(item, parent)
@@ -249,6 +269,25 @@ class Rearranger:
                 if aside is not None:
                     self._put_back(aside, self._tree.locate(file.path))
         return outcomes
+
+    def _make_way(self, path: str) -> None:
+        """Put into the trash what is in the way of a wanted path, if every bit of it is to be removed in this run, and
+        is as it was left. If not, nothing is done, and the file fails by what is there."""
+        going = {one.path: one for one in self._in_the_way.of(path)}
+        if not going:
+            return
+        place = self._tree.locate(path)
+        found = _below(place, path) if place.is_dir() and not place.is_symlink() else ()
+        if any(held is None or name not in going or not untouched(going[name], held) for name, held in found):
+            return
+        for name, row in going.items():
+            at = self._tree.locate(name)
+            if _is(at, row.size, row.mtime_ns):
+                aside = self._tree.trash(name, self._run)
+                self._rename(at, aside)
+                self._gave_way[name] = aside
+                self._index.forget(name)
+                self._tree.leave(name)
 
     def _put_aside(self, path: str) -> Path | None:
         place = self._tree.locate(path)
@@ -276,6 +315,30 @@ def _inode(place: Path) -> int | None:
     except OSError:
         return None
     return held.st_ino if stat.S_ISREG(held.st_mode) else None
+
+
+def _free(place: Path) -> bool:
+    """Whether a file may be put there: nothing lies there or just an empty folder, and there are folders above it, or
+    none yet, but no file."""
+    above = place.parent
+    while not os.path.lexists(above):
+        above = above.parent
+    return above.is_dir() and not _occupied(place)
+
+
+def _below(folder: Path, path: str) -> Iterator[tuple[str, Local | None]]:
+    """All that lies below a folder at `path` in its tree: files by their paths, None for what is neither a regular file
+    nor a folder with something in it."""
+    names = sorted(os.listdir(folder))  # noqa: PTH208 - names are enough
+    if not names:
+        yield path, None
+    for name in names:
+        at = folder / name
+        held = at.lstat()
+        if stat.S_ISDIR(held.st_mode):
+            yield from _below(at, f"{path}/{name}")
+        else:
+            yield f"{path}/{name}", Local(held.st_size, held.st_mtime_ns) if stat.S_ISREG(held.st_mode) else None
 
 
 def _occupied(place: Path) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fwsync.run.journal import Journal
 from fwsync.run.landing import Landing
 from fwsync.run.pool import Failure, Handler
+from fwsync.run.room import Room, bring_in_room
 from fwsync.run.worker import SMALL, Brought, NotBrought
 from fwsync.run.workers import Workers
 from fwsync.work import FetchFile, Outcome, WorkItem
@@ -25,8 +26,9 @@ def is_small(item: WorkItem) -> bool:
 class SmallFiles:
     """Fetches batches of small files for one run. `unproved` counts those that only their size proves."""
 
-    def __init__(self, workers: Workers, journal: Journal, landing: Landing, alone: Handler) -> None:
+    def __init__(self, workers: Workers, journal: Journal, landing: Landing, room: Room, alone: Handler) -> None:
         """`alone` takes the files at whose place something lies that fwsync did not put there."""
+        self._room = room
         self._workers, self._journal, self._landing, self._alone = workers, journal, landing, alone
         self.unproved = 0
 
@@ -37,10 +39,11 @@ class SmallFiles:
         for item in items:
             if item.payload.path not in free:
                 answers += await self._by_itself(item)
-        to_come = [item for item in items if item.payload.path in free]
+        to_come, full = await self._room.sift([item for item in items if item.payload.path in free])
         if to_come:
-            answers += await self._land(to_come, await self._workers.bring([item.payload for item in to_come]))
-        return answers
+            files = [item.payload for item in to_come]
+            answers += await self._land(to_come, await bring_in_room(self._workers.bring, files, self._room))
+        return answers + full
 
     async def _free(self, paths: list[str]) -> frozenset[str]:
         """The paths where nothing lies, or what fwsync itself put there."""
@@ -64,7 +67,7 @@ class SmallFiles:
                 continue
             entry = next(landed)
             if isinstance(entry, Exception):
-                answers.append(Failure(item, entry, one.seconds))
+                answers.append(Failure(item, self._room.learn(entry, item.bytes), one.seconds))
                 continue
             self.unproved += one.proof not in ("hash", "crc")
             ref = item.payload.file_id

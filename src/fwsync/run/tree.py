@@ -24,19 +24,22 @@ MARKER = "root.json"
 TRASH = "trash"
 _HINTS = {
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "; choose a folder that you can write to"),
-    errno.EFBIG: "; this disk or process takes no larger files",
 }
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "no space left ({}); free some, then run again"),
+    errno.EFBIG: "{}: this disk or process takes no larger files",
+}
 
 
 @contextmanager
 def disk_errors(path: object) -> Iterator[None]:
-    """Turn the system's errors on local files into ours: full ends the run, the rest fails the file."""
+    """Turn the system's errors on local files into ours."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise DiskFullError(f"{path}: no space left ({error.strerror}); free some, then run again") from error
+            told = f"{path}: {FULL[error.errno].format(error.strerror)}"
+            raise DiskFullError(told, error.errno) from error
         hint = _HINTS.get(error.errno or 0, "")
         raise TargetError(f"{path}: {error.strerror or error}{hint}") from error
 

@@ -128,6 +128,8 @@ class World:
         file: FetchFile = item.payload
         self.fetched.append(file.path)
         place = self.tree.locate(file.path)
+        if place.is_dir():
+            return [item.outcome("failed", reason="a folder is in the way")]
         known = await self.journal.index(self.index.root, paths=[file.path])
         if os.path.lexists(place) and not known:
             return [item.outcome("failed", reason="in the way")]
@@ -135,9 +137,14 @@ class World:
         await self.journal.put_file(self.index.root, entry, "present")
         return [item.outcome("done")]
 
-    async def bring(self, wanted: dict[str, str], *, steps: int = 10_000) -> list[Outcome]:
-        """One run towards what is wanted, that dies when it would rename a file for the `steps`-th time."""
-        rearranger = Rearranger(self.tree, self.index, "run", self.fetch)
+    def trashed(self) -> bool:
+        return (self.root / ".fwsync/trash").is_dir()
+
+    async def bring(self, wanted: dict[str, str], *, steps: int = 10_000, delete: bool = False) -> list[Outcome]:
+        """One run towards what is wanted, that dies when it would rename a file for the `steps`-th time. With `delete`
+        the rest goes to the trash."""
+        run = f"run-{len(os.listdir(self.root / '.fwsync/trash'))}" if delete and self.trashed() else "run"
+        rearranger = Rearranger(self.tree, self.index, run, self.fetch)
         rename = rearranger._rename
         left = steps
 
@@ -164,12 +171,16 @@ class World:
             await self.index.flush()
             compared.run(self.index.rows(), self.tree.walk())
             await self.index.claim(compared.unclaimed())
+            if delete:
+                rearranger.may_remove(compared.in_the_way())
             await rearranger.begin(compared.moves())
-            for entry in (*compared.moving(), *compared.staying()):
+            removals = [removal(one, permanent=False) for one in compared.removable()] if delete else []
+            for entry in (*compared.moving(), *compared.staying(), *removals):
                 if isinstance(entry, Outcome):
                     outcomes.append(entry)
                 else:
                     outcomes += await rearranger.handlers()[entry.kind](entry, None)
+            await self.index.claim(compared.displaced())
         await self.index.flush()
         return outcomes
 
@@ -222,6 +233,78 @@ def test_any_tree_is_moved_into_any_other_though_killed_at_any_step(
             assert world.fetched == []
 
     anyio.run(main)
+
+
+NESTED = ("d", "d/a", "d/b", "d/b/c", "f", "e/d")
+nested = st.permutations(NESTED).flatmap(
+    lambda paths: st.integers(0, 4).map(
+        lambda count: {
+            path: f"con{number}"
+            for number, path in enumerate(paths[:count])
+            if not any(path.startswith(f"{other}/") or other.startswith(f"{path}/") for other in paths[:number])
+        }
+    )
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=nested, after=nested, later=nested, steps=st.integers(0, 8))
+def test_files_and_folders_give_way_to_each_other_in_one_run(
+    tmp_path: Path, before: dict[str, str], after: dict[str, str], later: dict[str, str], steps: int
+) -> None:
+    """Each run ends as it should, also after one that was cut off anywhere; what only went is in the trash."""
+
+    async def main() -> None:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        root = folder / "tree"
+        root.mkdir(parents=True)
+        async with Journal(folder / "state") as journal:
+            world = World(folder / "state", journal, root)
+            for path, file in before.items():
+                await journal.put_file(world.index.root, put(root, path, file), "present")
+            await world.index.claim(before)
+            try:
+                await world.bring(after, steps=steps, delete=True)
+            except Killed:
+                await world.index.flush()
+            for wanted in (after, later):
+                held, world.fetched = set(contents(root).values()), []
+                outcomes = await world.bring(wanted, delete=True)
+                assert [one.reason for one in outcomes if one.state not in ("done", "unchanged")] == []
+                assert contents(root) == wanted
+                assert not [path for path in world.fetched if wanted[path] in held], "what was there is moved"
+                assert await world.index.open_moves() == []
+                known = await journal.index(world.index.root)
+                assert {path: row.file_id for path, row in known.items()} == wanted
+            trashed = {path.read_text() for path in (root / ".fwsync").rglob("*") if path.is_file()}
+            went = {file for path, file in before.items() if path not in after and path not in later}
+            assert trashed >= went - set(after.values()) - set(later.values())
+
+    anyio.run(main)
+
+
+async def test_what_is_not_to_be_removed_gives_no_way(world: World) -> None:
+    """A file of someone, a changed one, an empty folder of someone: all that a folder holds stays."""
+    for number, strange in enumerate(("mine", "changed", "empty")):
+        top = f"d{number}"
+        for name in "ab":
+            entry = put(world.root, f"{top}/{name}", f"{name}{number}")
+            await world.journal.put_file(world.index.root, entry, "present")
+            await world.index.claim([entry.path])
+        if strange == "mine":
+            put(world.root, f"{top}/sub/note", "mine")
+        elif strange == "changed":
+            put(world.root, f"{top}/a", "changed", stamp=2000)
+        else:
+            (world.root / top / "empty").mkdir()
+    before = contents(world.root)
+    outcomes = await world.bring({"d0": "x", "d1": "y", "d2": "z"}, delete=True)
+    failed = [one.reason for one in outcomes if one.state == "failed"]
+    assert failed == ["a folder is in the way"] * 3
+    gone = {path: text for path, text in before.items() if path not in contents(world.root)}
+    assert set(gone) == {"d0/a", "d0/b", "d1/b", "d2/a", "d2/b"}, "what is to be removed is, in its turn"
+    assert (world.root / "d2/empty").is_dir()
+    assert contents(world.root) == {"d0/sub/note": "mine", "d1/a": "changed"}
 
 
 async def test_a_place_that_someone_took_meanwhile_is_left_to_them(tmp_path: Path) -> None:

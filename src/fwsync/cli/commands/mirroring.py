@@ -44,6 +44,12 @@ from fwsync.selection import parse_interval
     metavar="N|N%",
     help="Remove nothing if more would go (default: more than 50 files and more than 10%).",
 )
+@click.option(
+    "--trash-days",
+    type=click.IntRange(0),
+    metavar="N",
+    help="After a complete run, empty .fwsync/trash of what went there more than N days ago (default: 0, never).",
+)
 @click.option("--new-tree", is_flag=True, help="Begin anew in a folder that is not the tree that was there.")
 @click.option("--keep-times", is_flag=True, default=None, help="Restore times that `upload --keep-times` stored.")
 @click.option("--zip-members", type=click.IntRange(1), metavar="N", help="Refuse zips with more members.")

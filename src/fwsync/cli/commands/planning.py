@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fwsync.cli.commands.importing import import_flags, import_settings
-from fwsync.cli.options import Common, common
+from fwsync.cli.options import Common, common, waiting
 
 
 @click.group()
@@ -38,8 +38,9 @@ def plan_import(common: Common, file: str, out: str, **flags: Any) -> int:
 @click.command("apply")
 @click.argument("plan")
 @click.option("-n", "--dry-run", is_flag=True, help="Compare the plan with the site as it is now; change nothing.")
+@waiting
 @common
-def apply_(common: Common, plan: str, dry_run: bool) -> int:
+def apply_(common: Common, plan: str, dry_run: bool, **flags: Any) -> int:
     """Carry out a plan file. The site is read anew; where it has changed since the plan was made, that is said, and
     nothing is changed that the plan does not show.
 
@@ -50,4 +51,4 @@ def apply_(common: Common, plan: str, dry_run: bool) -> int:
     from fwsync.cli.start import run_summary
     from fwsync.operations.planning import apply_plan
 
-    return run_summary(common, common.settings(), lambda context: apply_plan(context, plan, dry=dry_run))
+    return run_summary(common, common.settings(**flags), lambda context: apply_plan(context, plan, dry=dry_run))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fwsync.cli.options import Common, common
+from fwsync.cli.options import Common, common, waiting
 
 if TYPE_CHECKING:
     from fwsync.run.journal import Journal, RunRecord
@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 @click.command()
 @click.argument("run")
+@waiting
 @common
-def retry(common: Common, run: str) -> int:
+def retry(common: Common, run: str, **flags: Any) -> int:
     """Try again what RUN did not get done: what failed, was stopped, or skipped below a failure.
 
     The command of that run is planned anew, so what was done meanwhile is not done twice.
@@ -29,7 +30,7 @@ def retry(common: Common, run: str) -> int:
     from fwsync.cli.start import run_summary
     from fwsync.operations.retrying import retry as operate
 
-    return run_summary(common, common.settings(), lambda context: operate(context, run), fetches=True)
+    return run_summary(common, common.settings(**flags), lambda context: operate(context, run), fetches=True)
 
 
 @click.group(invoke_without_command=True)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 import msgspec
 
-from fwsync.cli.options import Common, common
+from fwsync.cli.options import Common, common, waiting
 
 
 @click.command()
 @click.argument("run")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be deleted; change nothing.")
+@waiting
 @common
-def undo(common: Common, run: str, yes: bool, dry_run: bool) -> int:
+def undo(common: Common, run: str, yes: bool, dry_run: bool, **flags: Any) -> int:
     """Delete what the import RUN created: what it made itself, that is as it made it, with nothing else below it.
 
     What would be deleted is shown first. What has to stay is named, with the reason.
@@ -38,4 +40,5 @@ def undo(common: Common, run: str, yes: bool, dry_run: bool) -> int:
 
     if common.progress == "auto":
         common = msgspec.structs.replace(common, progress="lines")  # a bar and a question don't go together
-    return run_summary(common, common.settings(), lambda context: operate(context, run, confirm=confirm, dry=dry_run))
+    settings = common.settings(**flags)
+    return run_summary(common, settings, lambda context: operate(context, run, confirm=confirm, dry=dry_run))
