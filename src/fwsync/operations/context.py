@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
@@ -14,11 +14,15 @@ from fwsync.errors import FwsyncError, NotAsAskedError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.plan.limiting import limited
 from fwsync.run.budget import Budget
-from fwsync.run.crew import Crew
 from fwsync.run.journal import Journal
 from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
 from fwsync.selection import parse_size
 from fwsync.work import ChangeContainer, Entry, Outcome, Plan, SendFile, Summary, WorkItem, human
+
+if TYPE_CHECKING:
+    from fwsync.run.crew import Crew
+
+MOST_WORKERS = 64
 
 
 class Context(msgspec.Struct):
@@ -85,7 +89,8 @@ class Run:
         self.context.reporter.phase("working")
         try:
             while left:
-                await LocalPool(handlers, batching=batching).run(left.pop(0), self.took)
+                plan = left.pop(0)
+                await LocalPool(handlers, batching=batching, workers=_workers(plan)).run(plan, self.took)
         finally:
             for entry in (entry for plan in left for entry in plan.entries()):
                 for one in entry.everyone() if isinstance(entry, WorkItem) else ():
@@ -101,6 +106,12 @@ class Run:
             await self.context.journal.end(self.id, self.summary)
         self.context.ended = self.summary
         return self.summary
+
+
+def _workers(plan: Plan) -> int:
+    """One for each item, and MOST_WORKERS at most: to start all of them costs as much as the rest of a run that finds
+    nothing to do."""
+    return MOST_WORKERS if plan.items is None else min(max(plan.items, 1), MOST_WORKERS)
 
 
 async def guarded(run: Run, work: Callable[[], Any]) -> Summary:
