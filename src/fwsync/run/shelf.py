@@ -38,6 +38,9 @@ _ORDERS: dict[Order, str] = {
     "newest": "changed_at(file) desc, path",
     "oldest": "changed_at(file), path",
 }
+_ADD_FILE = (
+    "insert or ignore into nodes (parent, ident, name, safe, folded, depth, file, size) values (?,?,?,?,?,?,?,?)"
+)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(FetchFile).decode
 
@@ -56,22 +59,27 @@ class Shelf(Scratch):
         super().__init__(state_folder)
         self._platform = platform
         self._folders: dict[tuple[int, str], int] = {}
-        self.files = 0
+        self.files = self._made = 0
 
     def add(self, places: Iterable[Place]) -> None:
         """Take files in; one that is there already (a listing that overlaps) is left alone."""
         with self._together() as cursor:
-            for steps, file in places:
-                parent = 0
-                for depth, step in enumerate(steps[:-1]):
+            before, folders_before = self._connection.total_changes, self._made
+            cursor.executemany(_ADD_FILE, self._rows(places))
+            self.files += self._connection.total_changes - before - (self._made - folders_before)
+
+    def _rows(self, places: Iterable[Place]) -> Iterator[tuple[Any, ...]]:
+        """The rows of files; those of their folders are inserted on the way."""
+        cursor = self._connection.cursor()
+        folders: list[Step] | None = None
+        parent = 0
+        for steps, file in places:
+            *head, last = steps
+            if head != folders:  # files come folder by folder, mostly
+                folders, parent = head, 0
+                for depth, step in enumerate(head):
                     parent = self._folder(cursor, parent, step, depth)
-                row = (*self._row(parent, steps[-1], len(steps) - 1), _encode(file), _size(file))
-                cursor.execute(
-                    "insert or ignore into nodes (parent, ident, name, safe, folded, depth, file, size)"
-                    " values (?,?,?,?,?,?,?,?)",
-                    row,
-                )
-                self.files += cursor.rowcount
+            yield *self._row(parent, last, len(head)), _encode(file), _size(file)
 
     def _folder(self, cursor: sqlite3.Cursor, parent: int, step: Step, depth: int) -> int:
         key = (parent, step.id)
@@ -81,6 +89,7 @@ class Shelf(Scratch):
         cursor.execute(
             "insert or ignore into nodes (parent, ident, name, safe, folded, depth) values (?,?,?,?,?,?)", row
         )
+        self._made += cursor.rowcount
         ident = cursor.execute("select id from nodes where parent = ? and ident = ?", row[:2]).fetchone()[0]
         if len(self._folders) >= MOST_FOLDERS:
             self._folders.clear()
