@@ -312,7 +312,7 @@ class DeleteContainer(msgspec.Struct, frozen=True, kw_only=True):
     files: frozenset[str] = frozenset()
 
 
-class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
+class FetchFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of `download.file` and `download.member`: one version of one file, or one member inside its zip.
 
     `path` is relative to the root of the local tree, `/`-separated and already safe. `size` and `hash` are those of

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import anyio
@@ -73,7 +73,6 @@ class Gatherer:
         self._paths = Paths(selection.paths, scope.path_segments) if selection.paths else None
         self._sidecars = Sidecars(shelf) if wishes.sidecars else None
         self._waiting: list[Candidate] = []
-        self._spots: dict[tuple[Parents | None, Reference | None], _Spot | None] = {}
         self._info = wishes.sidecars or wishes.layout.bids or wishes.kept_times
 
     async def run(self) -> None:
@@ -144,18 +143,11 @@ class Gatherer:
 
     async def _files(self, project: Project, tree: Tree) -> None:
         listing = await self._listing(project.id) or self._embedded(project)
-        self._spots.clear()
+        spots = lru_cache(maxsize=MOST_SPOTS)(partial(self._spot, tree))
         async for page in listing:
             self.scope.met("file", len(page))
             for entry in page:
-                key = (entry.parents, entry.parent_ref)
-                if key in self._spots:
-                    spot = self._spots[key]
-                else:
-                    if len(self._spots) >= MOST_SPOTS:
-                        self._spots.clear()
-                    spot = self._spots[key] = self._spot(tree, *key)
-                if spot is None:
+                if (spot := spots(entry.parents, entry.parent_ref)) is None:
                     continue
                 above, held_by, folders = spot
                 self._consider(Candidate(entry=entry, above=above, held_by=held_by, folders=folders))
