@@ -151,6 +151,8 @@ class Noun(Generic[T]):
             last, seen = idents[-1], seen + len(idents)
             ahead = Ahead(fetch(last)) if total is None or seen < total else None
             try:
+                if ahead is not None:
+                    await ahead.begin()
                 yield page.documents
             except BaseException:
                 if ahead is not None:

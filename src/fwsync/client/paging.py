@@ -23,6 +23,8 @@ QUICK = 2.0
 """Seconds: a page that takes longer is not made larger, and one that fails after longer was too large."""
 LIGHT = 4 * 1024 * 1024
 """Bytes: a page that holds more is not made larger, since two of them are in memory at once."""
+TURNS = 8
+"""Turns of the event loop after which a request on an open connection has been sent."""
 TOO_LARGE = frozenset({400, 413, 422})
 """Statuses by which a site may refuse a page of more than the usual size."""
 
@@ -112,6 +114,11 @@ class Ahead(Generic[T]):
 
     def __init__(self, fetch: Coroutine[Any, Any, Page[T]]) -> None:
         self._task = asyncio.get_running_loop().create_task(fetch)
+
+    async def begin(self) -> None:
+        """Let the request get onto the wire: who consumes pages may keep the loop busy until the next one is due."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     def cancel(self) -> None:
         """Drop the page; its error, if any, is nobody's business."""

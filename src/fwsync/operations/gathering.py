@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import anyio
+import anyio.lowlevel
 import msgspec
 
 from fwsync.client import query as q
@@ -268,6 +269,7 @@ class Gatherer:
 
     async def _flush(self) -> None:
         """What is waiting goes to the shelf: older versions are asked for, and zips are looked into, some at a time."""
+        await anyio.lowlevel.checkpoint()  # progress, signals and the next page get their turn
         waiting, self._waiting = self._waiting, []
         if self._selection.versions == "all":
             found = await self._each(waiting, self._all_versions)
