@@ -155,3 +155,12 @@ async def test_a_refusal_of_the_usual_size_is_told() -> None:
     with pytest.raises(RemoteError, match="no"):
         await listed(site)
     assert site.limits == [1000]
+
+
+async def test_the_next_page_is_asked_for_before_the_one_at_hand_is_worked_on() -> None:
+    async with opened(Site(3000)) as fw:
+        pages = fw.sessions.pages()
+        assert len(await anext(pages)) == 1000
+        assert fw.session.requests == 2
+        assert [len(page) async for page in pages] == [2000]
+        assert fw.session.requests == 2
