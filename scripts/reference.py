@@ -37,7 +37,7 @@ COMMENTS = {
     "network.max_calls": "Most small requests in parallel.",
     "network.bodies": "Files in parallel at the start.",
     "network.max_bodies": "Most files in parallel.",
-    "network.page_size": "Documents asked for in one page of a listing.",
+    "network.page_size": "Documents asked for in the first page of a listing. From 1,000 on, later pages may be of up to 2,000 while they come quickly; where pages fail, they get smaller.",
     "network.processes": "Processes that fetch small files, on Linux; 0: two where there are two cores. The limits are shared.",
     "network.split": "Parallel ranges for one file of 64 MiB or more, where the site serves ranges. 1: none.",
     "network.ca_bundle": "PEM file of certificate authorities to trust, for networks with their own.",

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 
-class Parents(msgspec.Struct, frozen=True, kw_only=True):
+class Parents(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The ids of all ancestors of a container or file."""
 
     group: str | None = None
@@ -24,7 +24,7 @@ class Parents(msgspec.Struct, frozen=True, kw_only=True):
     analysis: str | None = None
 
 
-class Reference(msgspec.Struct, frozen=True, kw_only=True):
+class Reference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A pointer to a container: its type in the singular (`session`) and its id."""
 
     type: str

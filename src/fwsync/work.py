@@ -176,7 +176,9 @@ class Summary(msgspec.Struct, kw_only=True):
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         self.states[outcome.state] += 1
-        self.by_kind.setdefault(outcome.kind, Counter())[outcome.state] += 1
+        if (of_kind := self.by_kind.get(outcome.kind)) is None:
+            of_kind = self.by_kind[outcome.kind] = Counter()  # not a Counter for each of a million outcomes
+        of_kind[outcome.state] += 1
         self.bytes += outcome.bytes
         if outcome.state in ("failed", "skipped", "stopped"):
             group = group_of(outcome.reason)
@@ -322,7 +324,7 @@ class DeleteContainer(msgspec.Struct, frozen=True, kw_only=True):
     files: frozenset[str] = frozenset()
 
 
-class FetchFile(msgspec.Struct, frozen=True, kw_only=True):
+class FetchFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of `download.file` and `download.member`: one version of one file, or one member inside its zip.
 
     `path` is relative to the root of the local tree, `/`-separated and already safe. `size` and `hash` are those of

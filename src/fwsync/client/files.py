@@ -24,9 +24,10 @@ class Files(Noun[FileEntry]):
 
     async def of_project(
         self, project_id: str, conditions: str = "", fewer: str = "", *, info: bool = False
-    ) -> AsyncIterator[FileEntry] | None:
-        """The current files in a project, those of analyses too, for which `conditions` hold. `fewer` are clauses by
-        which the site may leave more out: a site that does not understand them, or finds nothing, is asked without.
+    ) -> AsyncIterator[list[FileEntry]] | None:
+        """The current files in a project, those of analyses too, for which `conditions` hold, page by page. `fewer` are
+        clauses by which the site may leave more out: a site that does not understand them, or finds nothing, is asked
+        without.
 
         None where the site has no such listing, or it is empty without conditions: a site that does not know the
         fields of the filter finds nothing, so the caller looks at the containers themselves. RemoteError 400 or 422
@@ -34,7 +35,7 @@ class Files(Noun[FileEntry]):
         """
         own = q.all_of(f"parents.project={project_id}", conditions)
         for filters in dict.fromkeys((q.all_of(own, fewer), own)):
-            listing = self.iter(filters=filters, info=info)
+            listing = self.pages(filters=filters, info=info)
             try:
                 first = await anext(listing, None)
             except RemoteError as error:
@@ -63,15 +64,15 @@ class Files(Noun[FileEntry]):
         return sorted((one for one in entries if one.version is not None), key=lambda one: one.version or 0)
 
 
-async def _nothing() -> AsyncIterator[FileEntry]:
+async def _nothing() -> AsyncIterator[list[FileEntry]]:
     return
     yield  # a generator all the same
 
 
-async def _from(first: FileEntry, rest: AsyncIterator[FileEntry]) -> AsyncIterator[FileEntry]:
+async def _from(first: list[FileEntry], rest: AsyncIterator[list[FileEntry]]) -> AsyncIterator[list[FileEntry]]:
     yield first
-    async for entry in rest:
-        yield entry
+    async for page in rest:
+        yield page
 
 
 class Hit:

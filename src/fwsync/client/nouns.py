@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
+from yarl import URL
 
 from fwsync.client import query as q
-from fwsync.client.session import ApiSession, Query, decode
+from fwsync.client import urls
+from fwsync.client.paging import Ahead, Page, PageSize, read_page
+from fwsync.client.session import Answer, ApiSession, Query, decode
 from fwsync.errors import ProtocolError, RemoteError
 from fwsync.model import PLURALS, Analysis, FileEntry, Job, Reference
 
@@ -41,21 +44,22 @@ NO_SUCH_ROUTE = frozenset({404, 405, 501})
 """Statuses of a site that does not have a route; 404 may also mean that the container is missing."""
 
 
-class Page(msgspec.Struct):
-    """One page of raw documents and, where the site told it, how many there are in all."""
+class _Envelope(msgspec.Struct, Generic[T]):
+    """How a site wraps a listing whose total it counts."""
 
-    documents: list[Any]
-    total: int | None = None
+    results: list[T]
+    total: Any = None
 
 
 class Noun(Generic[T]):
-    """The calls for one kind of container. `key` is the field by which its listings are paged."""
+    """The calls for one kind of container. `key` is the field of the struct by which its listings are paged."""
 
-    key: ClassVar[str] = "_id"
+    key: ClassVar[str] = "id"
 
     def __init__(self, session: ApiSession, kind: str, struct: type[T]) -> None:
         self.session, self.kind, self.struct = session, kind, struct
         self.plural = PLURALS[kind]
+        self._listed: Any = _Envelope[struct] | list[struct]  # type: ignore[valid-type]
 
     def _listing(self, parent: Reference | None, filters: str) -> tuple[tuple[str, ...], str]:
         if parent is None:
@@ -70,31 +74,21 @@ class Noun(Generic[T]):
         parent: Reference | None = None,
         filters: str = "",
         limit: int,
-        after_id: str | None = None,
         info: bool = False,
         files: bool = True,
-        extra: Mapping[str, str] | None = None,
-        path: tuple[str, ...] | None = None,
         count: bool = False,
-    ) -> Page:
-        """One page. `files` False asks the site to leave files out; `count` asks for the total in an envelope."""
-        segments, filters = (path, filters) if path else self._listing(parent, filters)
-        query: Query = {
-            "filter": filters or None,
-            "limit": limit,
-            "after_id": after_id,
-            "include_all_info": "true" if info else None,
-            **(extra or {}),
-        }
-        features = [name for name, wanted in (("exclude-files", not files), ("pagination", count)) if wanted]
-        answer = await self.session.call("GET", *segments, query=query, features=features)
-        found = decode(answer, Any, f"GET /{'/'.join(segments)}")
-        total = None
-        if isinstance(found, dict):
-            total, found = found.get("total"), found.get("results")
-        if not isinstance(found, list):
-            raise ProtocolError("not a list", status=answer.status, request=f"GET /{'/'.join(segments)}")
-        return Page(found, total if isinstance(total, int) else None)
+    ) -> Page[T]:
+        """The first page. `files` False asks the site to leave files out; `count` asks for the total in an envelope."""
+        segments, filters = self._listing(parent, filters)
+        query = _query(filters, limit, None, info, {})
+        answer = await self.session.call("GET", *segments, query=query, features=_features(files, count))
+        return self._page(answer, f"GET /{'/'.join(segments)}")
+
+    def _page(self, answer: Answer, what: str) -> Page[T]:
+        found = decode(answer, self._listed, what)
+        if isinstance(found, list):
+            return Page(found)
+        return Page(found.results, found.total if isinstance(found.total, int) else None)
 
     async def iter(
         self,
@@ -106,26 +100,37 @@ class Noun(Generic[T]):
         extra: Mapping[str, str] | None = None,
         path: tuple[str, ...] | None = None,
     ) -> AsyncIterator[T]:
-        """Every container that matches, in `_id` order, by pages; the next page is asked for ahead.
+        """Every container that matches, in `_id` order; see `pages`."""
+        pages = self.pages(parent=parent, filters=filters, info=info, files=files, extra=extra, path=path)
+        async with aclosing(pages):
+            async for page in pages:
+                for one in page:
+                    yield one
+
+    async def pages(
+        self,
+        *,
+        parent: Reference | None = None,
+        filters: str = "",
+        info: bool = False,
+        files: bool = True,
+        extra: Mapping[str, str] | None = None,
+        path: tuple[str, ...] | None = None,
+    ) -> AsyncGenerator[list[T], None]:
+        """Every container that matches, in `_id` order, page by page, none empty; the next one is asked for ahead.
 
         Sites cap their pages, so a short page proves nothing: the listing ends when as many came as the first answer
         counted, or with an empty page where a site does not count. One that repeats itself ends in ProtocolError.
         """
-        what = f"GET /{'/'.join(path or (self.plural,))}"
-        asked = self.session.settings.page_size
+        size = PageSize(self.session.settings.page_size)
+        segments, filters = (path, filters) if path else self._listing(parent, filters)
 
-        async def fetch(after: str | None) -> Page:
-            return await self.page(
-                parent=parent,
-                filters=filters,
-                limit=asked,
-                after_id=after,
-                info=info,
-                files=files,
-                extra=extra,
-                path=path,
-                count=after is None,
-            )
+        async def fetch(after: str | None) -> Page[T]:
+            def url(limit: int) -> URL:
+                return urls.build(self.session.key.base, segments, _query(filters, limit, after, info, extra or {}))
+
+            what = f"GET /{'/'.join(segments)}"
+            return self._page(await read_page(self.session, size, url, what, _features(files, after is None)), what)
 
         try:
             page = await fetch(None)
@@ -133,20 +138,22 @@ class Noun(Generic[T]):
             if parent is None or path is not None or error.status not in NO_SUCH_ROUTE:
                 raise
             # No such route below this parent: the whole kind, filtered. Empty then means that the parent is missing.
-            path, filters = (self.plural,), _both(f"parents.{parent.type}={parent.id}", filters)
+            segments, filters = (self.plural,), _both(f"parents.{parent.type}={parent.id}", filters)
             page = await fetch(None)
             if not page.documents and error.status == 404:
                 raise
         total, seen, last = page.total, 0, ""
         while page.documents:
-            ids = [document.get(self.key) if isinstance(document, dict) else None for document in page.documents]
-            if not all(isinstance(ident, str) for ident in ids) or (last and last in ids):
+            idents = [getattr(one, self.key) for one in page.documents]
+            if not all(idents) or (last and last in idents):
+                what = f"GET /{'/'.join(segments)}"
                 raise ProtocolError("the listing repeats itself or has no ids", status=200, request=what)
-            last, seen = str(ids[-1]), seen + len(ids)
-            ahead = _Ahead(fetch(last)) if total is None or seen < total else None
+            last, seen = idents[-1], seen + len(idents)
+            ahead = Ahead(fetch(last)) if total is None or seen < total else None
             try:
-                for document in page.documents:
-                    yield convert(document, self.struct, what)
+                if ahead is not None:
+                    await ahead.begin()
+                yield page.documents
             except BaseException:
                 if ahead is not None:
                     ahead.cancel()
@@ -164,12 +171,12 @@ class Noun(Generic[T]):
             if error.status not in (400, 422):
                 raise
             return False
-        return {document.get("_id") for document in page.documents} == set(idents[:3])
+        return {getattr(one, self.key) for one in page.documents} == set(idents[:3])
 
     async def first(self, *, parent: Reference | None = None, filters: str = "") -> T | None:
         """The first that matches, or None."""
         page = await self.page(parent=parent, filters=filters, limit=1)
-        return convert(page.documents[0], self.struct, f"GET /{self.plural}") if page.documents else None
+        return page.documents[0] if page.documents else None
 
     async def get(self, ident: str) -> T:
         """One container, whole."""
@@ -211,27 +218,18 @@ class Noun(Generic[T]):
         return list(getattr(whole, "files", None) or ())
 
 
-class _Ahead:
-    """A page that is being fetched while the one before it is consumed.
+def _query(filters: str, limit: int, after: str | None, info: bool, extra: Mapping[str, str]) -> Query:
+    return {
+        "filter": filters or None,
+        "limit": limit,
+        "after_id": after,
+        "include_all_info": "true" if info else None,
+        **extra,
+    }
 
-    An asyncio task by itself, not a task group: a generator must not yield inside one.
-    """
 
-    def __init__(self, fetch: Coroutine[Any, Any, Page]) -> None:
-        self._task = asyncio.get_running_loop().create_task(fetch)
-
-    def cancel(self) -> None:
-        """Drop the page; its error, if any, is nobody's business."""
-        self._task.cancel()
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
-
-    async def result(self) -> Page:
-        """The page, once it is here."""
-        try:
-            return await self._task
-        except BaseException:
-            self._task.cancel()
-            raise
+def _features(files: bool, count: bool) -> tuple[str, ...]:
+    return tuple(name for name, wanted in (("exclude-files", not files), ("pagination", count)) if wanted)
 
 
 class Analyses(Noun[Analysis]):

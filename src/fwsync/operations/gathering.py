@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import anyio
+import anyio.lowlevel
 import msgspec
 
 from fwsync.client import query as q
@@ -27,6 +28,7 @@ from fwsync.plan import filetimes, unpacking
 from fwsync.plan.candidates import Above, Candidate
 from fwsync.plan.layout import Layout
 from fwsync.plan.mirroring import fetch_of
+from fwsync.plan.paths import Step
 from fwsync.plan.selecting import Paths, Rules, Tree, choose_runs, is_zip, output_files
 from fwsync.run.shelf import Place, Shelf
 from fwsync.selection import Selection
@@ -34,6 +36,7 @@ from fwsync.work import Outcome
 
 LOOKS_AT_ONCE = 16
 BATCH = 500
+MOST_SPOTS = 2000
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,15 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     limits: unpacking.Limits = unpacking.Limits()
     sidecars: bool = False
     kept_times: bool = False
+
+
+class _Spot(NamedTuple):
+    """What the files of one container have in common: the containers above them, which of them serves them, and their
+    folders (None where those are another for each file)."""
+
+    above: dict[str, Above]
+    held_by: tuple[str, str]
+    folders: tuple[Step, ...] | None
 
 
 class Gatherer:
@@ -108,15 +120,16 @@ class Gatherer:
     async def _level(self, project: Project, level: str, tree: Tree) -> None:
         parent = Reference(type="project", id=project.id)
         filters = q.narrowed(self._selection, level)
-        listing = self._fw.noun(level).iter(parent=parent, filters=filters, files=False, info=self._info)
+        listing = self._fw.noun(level).pages(parent=parent, filters=filters, files=False, info=self._info)
         allowed = self.scope.collected.get(level)
         found = 0
         try:
-            async for container in listing:
-                found += 1
-                kept = allowed is None or container.id in allowed
-                tree.add(_above(level, container), container.tags, kept=kept)
-                self._keep(container, level)
+            async for page in listing:
+                found += len(page)
+                for container in page:
+                    kept = allowed is None or container.id in allowed
+                    tree.add(_above(level, container), container.tags, kept=kept)
+                    self._keep(container, level)
         except RemoteError as error:
             if filters and error.status in (400, 422):
                 raise UsageError(f"--where {filters!r} on {level}s: {error.reason}") from error
@@ -131,48 +144,61 @@ class Gatherer:
 
     async def _files(self, project: Project, tree: Tree) -> None:
         listing = await self._listing(project.id) or self._embedded(project)
-        async for entry in listing:
-            self.scope.met("file", 1)
-            parents = entry.parents or Parents()
-            if parents.analysis or (entry.parent_ref and entry.parent_ref.type == "analysis"):
-                continue  # these come with their analyses, which know their jobs
-            held_by = _held_by(entry, parents)
-            if held_by is None:
-                continue
-            # The container that holds it is above it, whether or not the site lists it among the parents.
-            await self._offer(tree, entry, {**msgspec.to_builtins(parents), held_by[0]: held_by[1]}, held_by)
+        spots = lru_cache(maxsize=MOST_SPOTS)(partial(self._spot, tree))
+        async for page in listing:
+            self.scope.met("file", len(page))
+            for entry in page:
+                if (spot := spots(entry.parents, entry.parent_ref)) is None:
+                    continue
+                above, held_by, folders = spot
+                self._consider(Candidate(entry=entry, above=above, held_by=held_by, folders=folders))
+                if len(self._waiting) >= BATCH:
+                    await self._flush()
 
-    async def _embedded(self, project: Project) -> AsyncIterator[FileEntry]:
+    def _spot(self, tree: Tree, parents: Parents | None, parent_ref: Reference | None) -> _Spot | None:
+        """Where the files of one container are; None if they are out."""
+        parents = parents or Parents()
+        if parents.analysis or (parent_ref and parent_ref.type == "analysis"):
+            return None  # these come with their analyses, which know their jobs
+        held_by = _held_by(parent_ref, parents)
+        if held_by is None:
+            return None
+        # The container that holds it is above it, whether or not the site lists it among the parents.
+        above = tree.chain(tree.full({**msgspec.to_builtins(parents), held_by[0]: held_by[1]}))
+        return None if above is None else _Spot(above, held_by, self._wishes.layout.shared_folders(above, held_by))
+
+    async def _embedded(self, project: Project) -> AsyncIterator[list[FileEntry]]:
         whole = project if project.files is not None else await self._fw.projects.get(project.id)
-        for entry in whole.files or ():
-            yield _placed(entry, "project", project.id, Parents(project=project.id))
+        yield [_placed(entry, "project", project.id, Parents(project=project.id)) for entry in whole.files or ()]
         parent = Reference(type="project", id=project.id)
         for level in ("subject", "session", "acquisition"):
             async for container in self._fw.noun(level).iter(parent=parent, files=True, info=self._info):
-                for entry in container.files or ():
-                    held = container.parents or Parents(project=project.id)
-                    yield _placed(entry, level, container.id, msgspec.structs.replace(held, **{level: container.id}))
+                held = container.parents or Parents(project=project.id)
+                held = msgspec.structs.replace(held, **{level: container.id})
+                yield [_placed(entry, level, container.id, held) for entry in container.files or ()]
 
     async def _offer(
-        self, tree: Tree, entry: FileEntry, ids: dict[str, str | None], held_by: tuple[str, str], **more: Any
-    ) -> None:
-        """Take a file in if it is selected; its analysis, if any, is among `more`."""
-        analysis: Above | None = more.pop("analysis", None)
+        self, tree: Tree, entry: FileEntry, ids: dict[str, str | None], held_by: tuple[str, str], analysis: Above,
+        *, is_input: bool = False,
+    ) -> None:  # fmt: skip
+        """Take a file of an analysis in if it is selected."""
         chain = tree.chain(tree.full(ids))
         if chain is None:
             return
-        if analysis is not None:
-            chain = {**chain, "analysis": analysis}
-        one = Candidate(entry=entry, above=chain, held_by=held_by, **more)
+        above = {**chain, "analysis": analysis}
+        self._consider(Candidate(entry=entry, above=above, held_by=held_by, is_input=is_input))
+        if len(self._waiting) >= BATCH:
+            await self._flush()
+
+    def _consider(self, one: Candidate) -> None:
+        """Let a file wait for the shelf if it is selected."""
         if self._paths is not None and not self._at_a_path(one):
             return
         if self._rules.takes(one):
             self.tally.taken += 1
             self._waiting.append(one)
-        elif self._selection.versions == "all" and (entry.version or 1) > 1:
+        elif self._selection.versions == "all" and (one.entry.version or 1) > 1:
             self._waiting.append(one)  # an older version of it may be in
-        if len(self._waiting) >= BATCH:
-            await self._flush()
 
     def _at_a_path(self, one: Candidate) -> bool:
         project = one.above["project"]
@@ -208,23 +234,24 @@ class Gatherer:
             if selection.side != "inputs":
                 for entry in output_files(analysis):
                     if allowed is None or entry.file_id in allowed:
-                        await self._offer(tree, entry, ids, ("analysis", analysis.id), analysis=above)
+                        await self._offer(tree, entry, ids, ("analysis", analysis.id), above)
             if selection.side != "outputs":
                 for entry in analysis.inputs or ():
                     ref = entry.parent_ref or Reference(type="analysis", id=analysis.id)
                     if allowed is None or entry.file_id in allowed:
-                        await self._offer(tree, entry, ids, (ref.type, ref.id), analysis=above, is_input=True)
+                        await self._offer(tree, entry, ids, (ref.type, ref.id), above, is_input=True)
 
     async def _allowed(self, project_id: str) -> frozenset[str] | None:
         """The ids of all files in a project for which the conditions on files hold; None where there are none: what
         comes with analyses can't be narrowed by a listing."""
         if not self._selection.conditions("file"):
             return None
-        found = frozenset([entry.file_id or "" async for entry in await self._listing(project_id) or _none()])
+        pages = await self._listing(project_id) or _none()
+        found = frozenset([entry.file_id or "" async for page in pages for entry in page])
         self.scope.met("file", len(found))
         return found
 
-    async def _listing(self, project_id: str) -> AsyncIterator[FileEntry] | None:
+    async def _listing(self, project_id: str) -> AsyncIterator[list[FileEntry]] | None:
         """The listing of a project's files. UsageError where the site can't judge the conditions on them."""
         conditions = q.narrowed(self._selection, "file")
         fewer = "" if self._selection.of_analyses else q.fewer_files(self._selection)
@@ -242,15 +269,18 @@ class Gatherer:
 
     async def _flush(self) -> None:
         """What is waiting goes to the shelf: older versions are asked for, and zips are looked into, some at a time."""
+        await anyio.lowlevel.checkpoint()  # progress, signals and the next page get their turn
         waiting, self._waiting = self._waiting, []
         if self._selection.versions == "all":
             found = await self._each(waiting, self._all_versions)
             waiting = [version for versions in found for version in versions]
-        apart = [one for one in waiting if self._selection.looks_inside and is_zip(one.entry)]
-        whole = [one for one in waiting if not (self._selection.looks_inside and is_zip(one.entry))]
-        members = await self._each(apart, self._members)
+        if self._selection.looks_inside:
+            apart = [one for one in waiting if is_zip(one.entry)]
+            members = await self._each(apart, self._members)
+            waiting = [one for one in waiting if not is_zip(one.entry)]
+            waiting += [member for some in members for member in some]
         places: list[Place] = []
-        for one in (*whole, *(member for some in members for member in some)):
+        for one in waiting:
             places += self._place(one)
         self._shelf.add(places)
 
@@ -319,7 +349,7 @@ class Gatherer:
         self.troubles.append(Outcome(key=key, kind=kind, state="failed", target=target, reason=reason))
 
 
-async def _none() -> AsyncIterator[FileEntry]:
+async def _none() -> AsyncIterator[list[FileEntry]]:
     return
     yield  # a generator all the same
 
@@ -353,9 +383,9 @@ def _above(level: str, container: Container) -> Above:
     return Above(level, container.id, label, parent or "", note)
 
 
-def _held_by(entry: FileEntry, parents: Parents) -> tuple[str, str] | None:
-    if entry.parent_ref is not None:
-        return entry.parent_ref.type, entry.parent_ref.id
+def _held_by(parent_ref: Reference | None, parents: Parents) -> tuple[str, str] | None:
+    if parent_ref is not None:
+        return parent_ref.type, parent_ref.id
     for level in reversed(LEVELS):
         if ident := getattr(parents, level):
             return level, str(ident)

@@ -114,7 +114,7 @@ async def _work(run: Run, parts: Sequence[_Part], plan: Plan, wishes: Wishes) ->
         repairer = Repairer(context.fw, handlers, overwrite=wishes.overwrite)
     renaming = {part.root: await context.journal.renaming(part.root) for part in parts}
     verifier = Verifier({part.root: part.tree for part in parts}, renaming, repairer.repair if repairer else None)
-    await run.carry_out(plan, verifier.handlers())
+    await run.carry_out(plan, verifier.handlers(), verifier.batching())
     for fetcher in fetchers:
         await fetcher.sweep()
     if run.summary.by_kind.get(REPAIR):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fwsync.model import FileEntry, Parents, ZipMember
+from fwsync.plan.paths import Step
 
 
 class Above(msgspec.Struct, frozen=True, gc=False):
@@ -25,7 +26,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A file or a zip member, with the containers above it by kind, the nearest last.
 
     `held_by` is the container that serves it (its type and id), which for an input of an analysis is another one than
-    the analysis that it is shown under. `superseded` marks a version that is not the newest.
+    the analysis that it is shown under. `superseded` marks a version that is not the newest. `folders` are what the
+    layout makes of the containers, where that was worked out for another file of theirs.
     """
 
     entry: FileEntry
@@ -34,6 +36,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     is_input: bool = False
     superseded: bool = False
     member: ZipMember | None = None
+    folders: tuple[Step, ...] | None = None
 
     @property
     def ident(self) -> str:

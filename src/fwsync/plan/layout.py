@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from fwsync.errors import UsageError
+from fwsync.model import FileEntry
 from fwsync.plan.candidates import Above, Candidate
 from fwsync.plan.paths import Step
 from fwsync.selection import near
@@ -112,6 +113,10 @@ FIELDS: Final[dict[str, tuple[str, Callable[[Candidate], Value | None]]]] = {
 }
 """Every field of a template, what it is, and how it is read."""
 
+_OF_CONTAINERS: Final = frozenset({"group", "project", "subject", "session", "acquisition", "analysis", "gear"})
+"""The first words of the fields that are alike for all files of one container."""
+_ANY: Final = FileEntry(name="")
+
 _PARTS = re.compile(r"(\{\{|\}\}|\{[^{}]*\}|[{}])")
 
 
@@ -126,6 +131,18 @@ class Layout(msgspec.Struct, frozen=True):
     last: tuple[str | _Field, ...]
     by_member_path: bool = False
     bids: bool = False
+
+    def shared_folders(self, above: dict[str, Above], held_by: tuple[str, str]) -> tuple[Step, ...] | None:
+        """The folders of every file of these containers; None where they are another for each file."""
+        fields = [part for parts in self.folders for part in parts if isinstance(part, _Field)]
+        if self.bids or any(field.name.partition(".")[0] not in _OF_CONTAINERS for field in fields):
+            return None
+        return tuple(self._folders(Candidate(entry=_ANY, above=above, held_by=held_by)))
+
+    def _folders(self, one: Candidate) -> Iterator[Step]:
+        for parts in self.folders:
+            if step := _folder(parts, one):
+                yield step
 
     @classmethod
     def parse(cls, text: str, *, gear: bool = False) -> Layout:
@@ -157,14 +174,17 @@ class Layout(msgspec.Struct, frozen=True):
         """
         if self.bids:
             return _bids(one)
-        steps = [step for part in self.folders if (step := _folder(part, one))]
+        steps = [*(self._folders(one) if one.folders is None else one.folders)]
         if one.is_input:
             steps.append(Step("=inputs", "inputs"))
-        names_member = any(isinstance(part, _Field) and part.name in ("name", "member.name") for part in self.last)
-        if one.member is not None and (whole or self.by_member_path or not names_member):
-            return [*steps, *self._unpacked(one, one.member.path)]
-        filled = _filled(self.last, one)
-        return [*steps, Step(one.ident, "".join(text for _, text in filled) or one.entry.name)]
+        if one.member is not None and (whole or self.by_member_path or not self._names_member()):
+            steps += self._unpacked(one, one.member.path)
+        else:
+            steps.append(Step(one.ident, "".join([text for _, text in _filled(self.last, one)]) or one.entry.name))
+        return steps
+
+    def _names_member(self) -> bool:
+        return any(isinstance(part, _Field) and part.name in ("name", "member.name") for part in self.last)
 
     def _unpacked(self, one: Candidate, path: str) -> Iterator[Step]:
         archive = msgspec.structs.replace(one, member=None)

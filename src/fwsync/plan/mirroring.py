@@ -12,7 +12,7 @@ from fwsync.work import Entry, FetchFile, MoveFile, Outcome, WorkItem
 CHANGED_LOCALLY = "changed locally; kept as it is"
 
 
-class Indexed(msgspec.Struct, frozen=True, kw_only=True):
+class Indexed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the journal remembers of a file that fwsync put into the tree."""
 
     path: str
@@ -31,7 +31,7 @@ class Local(NamedTuple):
     mtime_ns: int
 
 
-class WantedFile(msgspec.Struct, frozen=True):
+class WantedFile(msgspec.Struct, frozen=True, gc=False):
     """A remote file or member, with its place in the tree."""
 
     fetch: FetchFile

@@ -51,7 +51,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _+=.-]{0,200}[A-Za-z0-9_])?\Z")
 _PATHVALIDATE = {"linux": "Linux", "windows": "Windows", "macos": "macOS", "universal": "universal"}
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One component of a path: the id of what it stands for (a container, or a file and member) and its raw name."""
 
     id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -160,31 +160,48 @@ class Rules:
         for key, value in selection.classification:
             keys.setdefault(key, []).append(value)
         self._classification = keys
+        # Most selections have few wishes, and there may be a million files: only what is wished is asked.
+        self._wishes = [reason for wished, reason in self._reasons() if wished]
 
     def takes(self, one: Candidate) -> bool:
         """Whether a file is in. Every wish is tried, so that the tally knows which patterns match anything at all."""
         self._tally.seen += 1
-        why = [reason for reason in self._refusals(one) if reason]
+        why = [reason for wish in self._wishes if (reason := wish(one))]
         if why:
             self._tally.out[why[0]] += 1
             return False
         return True
 
-    def _refusals(self, one: Candidate) -> list[str]:
-        wanted, entry, tally = self._selection, one.entry, self._tally
-        inside = bool(wanted.members) and not wanted.unzip and not is_zip(entry)
-        return [
-            "" if _level_of(one) in (wanted.levels or LEVELS) or "analysis" in one.above else "level",
-            "no zip" if inside else "",
-            "" if tally.any_of("include", wanted.include, [entry.name]) else "name",
-            "excluded" if any(matches(pattern, entry.name) for pattern in wanted.exclude) else "",
-            "" if tally.any_of("type", wanted.types, [entry.type or ""]) else "type",
-            "" if tally.any_of("modality", wanted.modalities, [entry.modality or ""]) else "modality",
-            "" if self._classified(entry) else "classification",
-            "" if tally.any_of("tagged", wanted.tagged, entry.tags or ()) else "tag",
-            self._time_or_size(entry),
-            "" if self._hits is None or (one.held_by[1], entry.name) in self._hits else "query",
-        ]
+    def _reasons(self) -> tuple[tuple[bool, Callable[[Candidate], str]], ...]:
+        """Whether there is a wish, and how to ask a file why it is out by it (empty: it is in)."""
+        wanted, any_of = self._selection, self._tally.any_of
+        inside = bool(wanted.members) and not wanted.unzip
+        types, modalities, tagged = wanted.types, wanted.modalities, wanted.tagged
+        return (
+            (bool(wanted.levels), self._level),
+            (inside, lambda one: "" if is_zip(one.entry) else "no zip"),
+            (bool(wanted.include), lambda one: "" if any_of("include", wanted.include, [one.entry.name]) else "name"),
+            (bool(wanted.exclude), self._excluded),
+            (bool(types), lambda one: "" if any_of("type", types, [one.entry.type or ""]) else "type"),
+            (
+                bool(modalities),
+                lambda one: "" if any_of("modality", modalities, [one.entry.modality or ""]) else "modality",
+            ),
+            (bool(self._classification), lambda one: "" if self._classified(one.entry) else "classification"),
+            (bool(tagged), lambda one: "" if any_of("tagged", tagged, one.entry.tags or ()) else "tag"),
+            (bool(self._newer or self._older), self._time),
+            (wanted.min_size is not None or wanted.max_size is not None, self._size),
+            (self._hits is not None, self._asked_for),
+        )
+
+    def _level(self, one: Candidate) -> str:
+        return "" if _level_of(one) in self._selection.levels or "analysis" in one.above else "level"
+
+    def _excluded(self, one: Candidate) -> str:
+        return "excluded" if any(matches(pattern, one.entry.name) for pattern in self._selection.exclude) else ""
+
+    def _asked_for(self, one: Candidate) -> str:
+        return "" if (one.held_by[1], one.entry.name) in (self._hits or ()) else "query"
 
     def _classified(self, entry: FileEntry) -> bool:
         """Several values of one key are alternatives; several keys must all hold."""
@@ -196,13 +213,16 @@ class Rules:
         ]
         return all(fits)
 
-    def _time_or_size(self, entry: FileEntry) -> str:
-        wanted, size = self._selection, entry.size
-        moment = instant(entry.modified or entry.created)
+    def _time(self, one: Candidate) -> str:
+        moment = instant(one.entry.modified or one.entry.created)
         if self._newer and (moment is None or moment <= self._newer):
             return "not newer"
         if self._older and (moment is None or moment >= self._older):
             return "not older"
+        return ""
+
+    def _size(self, one: Candidate) -> str:
+        wanted, size = self._selection, one.entry.size
         if wanted.min_size is not None and (size is None or size < wanted.min_size):
             return "too small"
         if wanted.max_size is not None and (size is None or size > wanted.max_size):

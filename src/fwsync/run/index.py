@@ -57,8 +57,14 @@ class LocalIndex:
     def rows(self) -> Iterator[Claimed]:
         """All rows by path. Blocking, on a connection of its own: call it in a thread."""
         with closing(sqlite3.connect(self.journal.path, timeout=60)) as connection:
-            for row in connection.execute(_ROWS, (self.selection, self.selection, self.root)):
-                yield Claimed(Indexed(**dict(zip(_COLUMNS, row[:7], strict=True))), bool(row[7]), bool(row[8]))
+            found = connection.execute(_ROWS, (self.selection, self.selection, self.root))
+            while some := found.fetchmany(BATCH):
+                for path, file_id, version, digest, member, size, mtime_ns, mine, others in some:
+                    entry = Indexed(
+                        path=path, file_id=file_id, version=version, hash=digest, member=member, size=size,
+                        mtime_ns=mtime_ns,
+                    )  # fmt: skip
+                    yield Claimed(entry, bool(mine), bool(others))
 
     async def count(self) -> int:
         """How many files fwsync has put into the tree."""

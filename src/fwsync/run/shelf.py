@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -38,8 +38,23 @@ _ORDERS: dict[Order, str] = {
     "newest": "changed_at(file) desc, path",
     "oldest": "changed_at(file), path",
 }
+_ADD_FILE = (
+    "insert or ignore into nodes (parent, ident, name, safe, folded, depth, path, file, size)"
+    " values (?,?,?,?,?,?,?,?,?)"
+)
+_ADD_FOLDER = "insert or ignore into nodes (parent, ident, name, safe, folded, depth, path) values (?,?,?,?,?,?,?)"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(FetchFile).decode
+
+
+class _Folder(NamedTuple):
+    """A folder's row, and what the paths of all that is in it begin with as long as no names collide."""
+
+    number: int
+    path: str
+
+
+_TOP = _Folder(0, "")
 
 
 class Shelf(Scratch):
@@ -55,40 +70,45 @@ class Shelf(Scratch):
     def __init__(self, state_folder: Path, platform: Platform) -> None:
         super().__init__(state_folder)
         self._platform = platform
-        self._folders: dict[tuple[int, str], int] = {}
-        self.files = 0
+        self._folders: dict[tuple[int, str], _Folder] = {}
+        self.files = self._made = 0
 
     def add(self, places: Iterable[Place]) -> None:
         """Take files in; one that is there already (a listing that overlaps) is left alone."""
         with self._together() as cursor:
-            for steps, file in places:
-                parent = 0
-                for depth, step in enumerate(steps[:-1]):
-                    parent = self._folder(cursor, parent, step, depth)
-                row = (*self._row(parent, steps[-1], len(steps) - 1), _encode(file), _size(file))
-                cursor.execute(
-                    "insert or ignore into nodes (parent, ident, name, safe, folded, depth, file, size)"
-                    " values (?,?,?,?,?,?,?,?)",
-                    row,
-                )
-                self.files += cursor.rowcount
+            before, folders_before = self._connection.total_changes, self._made
+            cursor.executemany(_ADD_FILE, self._rows(places))
+            self.files += self._connection.total_changes - before - (self._made - folders_before)
 
-    def _folder(self, cursor: sqlite3.Cursor, parent: int, step: Step, depth: int) -> int:
-        key = (parent, step.id)
+    def _rows(self, places: Iterable[Place]) -> Iterator[tuple[Any, ...]]:
+        """The rows of files; those of their folders are inserted on the way."""
+        cursor = self._connection.cursor()
+        folders: list[Step] | None = None
+        parent = _TOP
+        for steps, file in places:
+            *head, last = steps
+            if head != folders:  # files come folder by folder, mostly
+                folders, parent = head, _TOP
+                for depth, step in enumerate(head):
+                    parent = self._folder(cursor, parent, step, depth)
+            yield *self._row(parent, last, len(head)), _encode(file), _size(file)
+
+    def _folder(self, cursor: sqlite3.Cursor, parent: _Folder, step: Step, depth: int) -> _Folder:
+        key = (parent.number, step.id)
         if (found := self._folders.get(key)) is not None:
             return found
         row = self._row(parent, step, depth)
-        cursor.execute(
-            "insert or ignore into nodes (parent, ident, name, safe, folded, depth) values (?,?,?,?,?,?)", row
-        )
-        ident = cursor.execute("select id from nodes where parent = ? and ident = ?", row[:2]).fetchone()[0]
+        cursor.execute(_ADD_FOLDER, row)
+        self._made += cursor.rowcount
+        number, path = cursor.execute("select id, path from nodes where parent = ? and ident = ?", row[:2]).fetchone()
         if len(self._folders) >= MOST_FOLDERS:
             self._folders.clear()
-        self._folders[key] = ident
-        return int(ident)
+        self._folders[key] = made = _Folder(number, f"{path}/")
+        return made
 
-    def _row(self, parent: int, step: Step, depth: int) -> tuple[int, str, str, str, str, int]:
-        return parent, _text(step.id), *_named(step.name, self._platform), depth
+    def _row(self, parent: _Folder, step: Step, depth: int) -> tuple[int, str, str, str, str, int, str]:
+        name, safe, folded = _named(step.name, self._platform)
+        return parent.number, _text(step.id), name, safe, folded, depth, parent.path + safe
 
     def keep_document(self, ident: str, document: bytes) -> None:
         """Metadata of a container, for sidecars."""
@@ -108,17 +128,23 @@ class Shelf(Scratch):
             ).fetchall()
             for parent, folded in pairs:
                 self._tell_apart(cursor, parent, folded)
-            depths = cursor.execute("select max(depth) from nodes").fetchone()[0]
-            cursor.execute("update nodes set path = safe where depth = 0")
-            for depth in range(1, (depths or 0) + 1):
-                cursor.execute(
-                    "update nodes set path = (select p.path from nodes p where p.id = nodes.parent) || '/' || safe"
-                    " where depth = ?",
-                    (depth,),
-                )
+            if pairs:
+                self._path_anew(cursor)
             self._shorten(cursor)
             cursor.execute("create index if not exists by_path on nodes (path) where file is not null")
             return [self._plain(cursor, *pair) for pair in pairs]
+
+    @staticmethod
+    def _path_anew(cursor: sqlite3.Cursor) -> None:
+        """Every path again: names on the way were changed."""
+        depths = cursor.execute("select max(depth) from nodes").fetchone()[0]
+        cursor.execute("update nodes set path = safe where depth = 0")
+        for depth in range(1, (depths or 0) + 1):
+            cursor.execute(
+                "update nodes set path = (select p.path from nodes p where p.id = nodes.parent) || '/' || safe"
+                " where depth = ?",
+                (depth,),
+            )
 
     def _tell_apart(self, cursor: sqlite3.Cursor, parent: int, folded: str) -> None:
         rows = cursor.execute(
@@ -227,7 +253,9 @@ def _named(name: str, platform: Platform) -> tuple[str, str, str]:
 
 
 def _wanted(path: str, file: bytes) -> WantedFile:
-    return WantedFile(msgspec.structs.replace(_decode(file), path=path), path)
+    fetch = _decode(file)
+    msgspec.structs.force_setattr(fetch, "path", path)  # nobody else has it yet, and a copy costs as much as decoding
+    return WantedFile(fetch, path)
 
 
 def _size(file: FetchFile) -> int:

@@ -141,7 +141,11 @@ class Tree:
 def _walk(root: str, prefix: str) -> Iterator[tuple[str, Local]]:
     try:
         with os.scandir(f"{root}/{prefix}") as listing:
-            entries = [(_sorting(entry), entry) for entry in listing if _ours(entry.name, prefix)]
+            entries = [
+                (f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name, entry)
+                for entry in listing
+                if _ours(entry.name, prefix)
+            ]
     except FileNotFoundError:
         return  # gone meanwhile, or a dry run on a folder that is to be made
     except OSError as error:
@@ -157,10 +161,6 @@ def _walk(root: str, prefix: str) -> Iterator[tuple[str, Local]]:
             continue  # gone meanwhile
         regular = stat.S_ISREG(held.st_mode)
         yield prefix + name, Local(held.st_size, held.st_mtime_ns) if regular else Local(-1, 0)
-
-
-def _sorting(entry: os.DirEntry[str]) -> str:
-    return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
 
 
 def _ours(name: str, prefix: str) -> bool:

@@ -12,6 +12,7 @@ With a `repair`, damaged and missing files are brought again, and changed ones w
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import sqlite3
 import stat
@@ -26,9 +27,11 @@ import anyio.to_thread
 import msgspec
 
 from fwsync.client.transfer import HASH_PREFIX
+from fwsync.errors import FwsyncError
 from fwsync.plan.mirroring import Indexed
+from fwsync.plan.paths import is_contained
 from fwsync.run.journal import Journal
-from fwsync.run.pool import Handler
+from fwsync.run.pool import Batching, Failure, Handler
 from fwsync.run.tree import Tree, crc32_of, disk_errors, sha384_of
 from fwsync.work import Outcome, WorkItem
 
@@ -44,7 +47,12 @@ REASONS: dict[Verdict, str] = {
     "unproved": "not proved: the site told no hash of it",
 }
 
+WRONG: frozenset[Verdict] = frozenset({"damaged", "missing", "changed"})
+"""What a repair may put right."""
+
 PAGE = 1000
+SMALL = 1024 * 1024
+"""Bytes: so small a file is read at once, and with others."""
 LOST_ON_DISK = frozenset({errno.EIO, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)})  # the last: Linux alone
 """The system's errors that mean that the disk has lost the bytes."""
 
@@ -78,18 +86,74 @@ class Verifier:
         held = item.payload
         if not isinstance(held, VerifyFile):
             raise TypeError(f"{item.kind} needs a VerifyFile")
-        verdict = await self._verdict(held)
-        if self._repair is not None and verdict in ("damaged", "missing", "changed"):
-            return [await self._repair(item, held, verdict)]
-        return [settled(item, verdict, time.monotonic() - began)]
+        verdict = await anyio.to_thread.run_sync(self._verdict, held, _Folders(), limiter=self._threads)
+        return [await self._answer(item, held, verdict, time.monotonic() - began)]
 
-    async def _verdict(self, held: VerifyFile) -> Verdict:
-        place = self._trees[held.root].locate(held.entry.path)
-        verdict = await anyio.to_thread.run_sync(examine, place, held.entry, limiter=self._threads)
+    def batching(self) -> Batching:
+        """Small files are read many at a time in one thread: to go there and back costs more than such a file."""
+        return Batching(takes=lambda item: item.kind == KIND and item.bytes <= SMALL, handler=self.verify_all)
+
+    async def verify_all(self, items: Sequence[WorkItem]) -> Sequence[Outcome | Failure]:
+        """Read several files and compare."""
+        found = await anyio.to_thread.run_sync(self._verdicts, items, limiter=self._threads)
+        answers: list[Outcome | Failure] = []
+
+        async def answer(item: WorkItem, verdict: Verdict, seconds: float) -> None:
+            try:
+                answers.append(await self._answer(item, item.payload, verdict, seconds))
+            except Exception as error:
+                answers.append(Failure(item, error, seconds))
+
+        async with anyio.create_task_group() as repairs:
+            for item, (verdict, seconds) in zip(items, found, strict=True):
+                if isinstance(verdict, FwsyncError):
+                    answers.append(Failure(item, verdict, seconds))
+                elif verdict in WRONG and self._repair is not None:
+                    repairs.start_soon(answer, item, verdict, seconds)
+                else:
+                    answers.append(settled(item, verdict, seconds))
+        return answers
+
+    def _verdicts(self, items: Sequence[WorkItem]) -> list[tuple[Verdict | FwsyncError, float]]:
+        out: list[tuple[Verdict | FwsyncError, float]] = []
+        folders = _Folders()
+        for item in items:
+            began = time.monotonic()
+            verdict: Verdict | FwsyncError
+            try:
+                verdict = self._verdict(item.payload, folders)
+            except FwsyncError as error:
+                verdict = error
+            out.append((verdict, time.monotonic() - began))
+        return out
+
+    async def _answer(self, item: WorkItem, held: VerifyFile, verdict: Verdict, seconds: float) -> Outcome:
+        if self._repair is not None and verdict in WRONG:
+            return await self._repair(item, held, verdict)
+        return settled(item, verdict, seconds)
+
+    def _verdict(self, held: VerifyFile, folders: _Folders) -> Verdict:
+        """Blocking."""
+        place = folders.locate(self._trees[held.root], held.entry.path)
+        verdict = examine(place, held.entry)
         other = self._renaming.get(held.root, {}).get(held.entry.path)
-        if verdict in ("ok", "unproved") or other is None:
-            return verdict
-        return await anyio.to_thread.run_sync(examine, place, other, limiter=self._threads)
+        return verdict if verdict in ("ok", "unproved") or other is None else examine(place, other)
+
+
+class _Folders:
+    """Where the files of one batch are: a folder is looked up once, for they come folder by folder."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Tree, str] | None = None
+        self._place = ""
+
+    def locate(self, tree: Tree, path: str) -> str:
+        """As `Tree.locate`."""
+        folder, _, name = path.rpartition("/")
+        if self._last != (tree, folder) or not is_contained(path):
+            self._place = str(tree.locate(path).parent)
+            self._last = (tree, folder)
+        return f"{self._place}/{name}"
 
 
 def settled(item: WorkItem, verdict: Verdict, seconds: float, tail: str = "") -> Outcome:
@@ -100,7 +164,7 @@ def settled(item: WorkItem, verdict: Verdict, seconds: float, tail: str = "") ->
     return item.outcome(state, reason=REASONS[verdict] + tail, ref=item.payload.entry.file_id or None, seconds=seconds)
 
 
-def examine(place: Path, entry: Indexed) -> Verdict:
+def examine(place: str, entry: Indexed) -> Verdict:
     """Compare a local file with a row of the index. Blocking. TargetError for a file that can't be read."""
     with disk_errors(entry.path):
         before = _stamp(place)
@@ -111,9 +175,9 @@ def examine(place: Path, entry: Indexed) -> Verdict:
         digest = entry.hash or ""
         try:
             if digest.startswith(HASH_PREFIX):
-                same = sha384_of(place) == digest.removeprefix(HASH_PREFIX)
+                same = _sha384(place, entry.size) == digest.removeprefix(HASH_PREFIX)
             elif digest.startswith("crc32-"):
-                same = f"crc32-{crc32_of(place):08x}" == digest
+                same = f"crc32-{crc32_of(Path(place)):08x}" == digest
             else:
                 return "unproved"
         except OSError as error:
@@ -128,10 +192,17 @@ def examine(place: Path, entry: Indexed) -> Verdict:
         return "damaged" if after == before else "changed"
 
 
-def _stamp(place: Path) -> tuple[int, int] | None:
+def _sha384(place: str, size: int) -> str:
+    if size > SMALL:
+        return sha384_of(Path(place))
+    with open(place, "rb", buffering=0) as source:  # noqa: PTH123 - a Path for each of a million files costs seconds
+        return hashlib.sha384(source.readall()).hexdigest()
+
+
+def _stamp(place: str) -> tuple[int, int] | None:
     """Size and time of a regular file; something that no row has for anything else, None for nothing."""
     try:
-        held = place.lstat()
+        held = os.lstat(place)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return (held.st_size, held.st_mtime_ns) if stat.S_ISREG(held.st_mode) else (-1, 0)
