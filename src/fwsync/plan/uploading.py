@@ -1,7 +1,8 @@
 """A local tree and what the site has, to a plan: containers by the import's planner, and the files on each of them.
 
-A new container and the first ones below it are one item, since one request may settle them; the files of the deepest
-come first, so that an item's parent is still on the executor's path when the item is read.
+A new container and the first ones below it are one item, since one request may settle them. The files of a new one come
+after all that is below it: an item's parent must still be on the executor's path when the item is read, and a file of
+the subject would end the path to the acquisitions that are still to come.
 """
 
 from __future__ import annotations
@@ -89,20 +90,28 @@ class TreePlanner:
         yield from self._settled()
         for file in self._files((), self._project_id):
             yield self._file(file, "project", self._project_id, "project", self._project_path, None)
+        opened: list[WorkItem] = []
         for entry in self._containers():
+            yield from self._files_of(opened, entry.key)
             yield entry
-            if isinstance(entry, Outcome):
-                if entry.ref is not None:
-                    yield from self._below(entry.key, entry.target, entry.ref, None)
-                continue
-            for one in reversed(entry.everyone()):
-                there = one.payload.existing_id if isinstance(one.payload, NewContainer) else None
-                yield from self._below(one.key, one.target, there, one.key)
+            if isinstance(entry, WorkItem):
+                opened += entry.everyone()
+            elif entry.ref is not None:
+                yield from self._below(entry.key, entry.target, entry.ref, None)
+        yield from self._files_of(opened, "")
+
+    def _files_of(self, opened: list[WorkItem], key: str) -> Iterator[Entry]:
+        """The files of those new containers, deepest first, that the plan leaves for the container with this key."""
+        labels = labels_of(key)
+        while opened and labels_of(opened[-1].key) != labels[: len(labels_of(opened[-1].key))]:
+            one = opened.pop()
+            there = one.payload.existing_id if isinstance(one.payload, NewContainer) else None
+            yield from self._below(one.key, one.target, there, one.key)
 
     def _below(self, key: str, target: str, ident: str | None, parent: str | None) -> Iterator[Entry]:
         level, _, _ = key.partition(":")
         for file in self._files(labels_of(key), ident):
-            yield self._file(file, level, ident or "", key, target, None if ident else parent)
+            yield self._file(file, level, ident or "", key, target, parent)
 
     def _file(
         self, file: TreeFile, level: str, ident: str, key: str, target: str, parent: str | None

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fwsync.plan import filetimes, sidecar
@@ -87,6 +87,7 @@ LABEL = st.text("ab/% é", min_size=1, max_size=3)
 
 
 @given(st.sets(st.tuples(LABEL, LABEL, LABEL), max_size=6), st.sets(LABEL, max_size=3), st.booleans())
+@example({("a", "a", "b"), ("a", "a", "c")}, set(), True)
 def test_every_file_goes_below_its_own_container(
     paths: set[tuple[str, str, str]], there: set[str], early: bool
 ) -> None:
