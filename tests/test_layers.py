@@ -37,9 +37,19 @@ ALLOWED: dict[str, set[str]] = {
 }
 AIOHTTP_ROOMS = {"client", "sandbox", "daemon"}
 BLOCKING = {"requests", "httpx", "urllib3", "flywheel"}
-LATE_EXTRAS = {"uvloop", "distributed", "polars", "openpyxl", "python_calamine", "pandas", "rich"}
+LATE_EXTRAS = {
+    "uvloop",
+    "distributed",
+    "polars",
+    "openpyxl",
+    "python_calamine",
+    "pandas",
+    "pathvalidate",
+    "rich",
+    "structlog",
+}
 """What may be imported inside a function: optional extras, and what is slow to load and seldom needed (workbooks,
-bars).
+hostile names, bars, logs).
 `cli` loads its rooms late on purpose."""
 
 

@@ -402,6 +402,8 @@ def _convert(
     section: str, values: dict[str, Any], origin: dict[str, str], kind: type[msgspec.Struct] | None = None
 ) -> Any:
     kind = kind or SECTIONS[section]
+    if not values:
+        return kind()
     for field in msgspec.structs.fields(kind):
         value = values.get(field.name)
         if isinstance(value, str) and isinstance(field.default, tuple):

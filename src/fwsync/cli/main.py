@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from fwsync.cli import garbage
+
 COMMANDS = {
     "import": ("importing:import_", "Create subjects, sessions and acquisitions from a CSV."),
     "export": ("exporting:export", "Write a project's containers as the table that import reads."),
@@ -150,7 +152,10 @@ def _say(line: str, code: int) -> int:
 
 def run() -> None:
     """The console script."""
-    sys.exit(main())
+    garbage.put_off()
+    code = main()
+    garbage.leave()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

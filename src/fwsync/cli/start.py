@@ -12,6 +12,7 @@ import anyio
 import click
 
 from fwsync import logs
+from fwsync.cli import garbage
 from fwsync.cli.options import Common
 from fwsync.cli.progress import reporter_for
 from fwsync.cli.summary import show
@@ -38,6 +39,7 @@ def run_summary(
     """Run an operation that changes something; prints the summary; the exit code. `offline`: it asks no site.
     `fetches`: it brings files, perhaps so many that they are worth more than one process."""
 
+    garbage.loaded()
     held: list[Summary] = []
     crew = Crew.fork(_processes(settings) - 1 if fetches else 0)
 
@@ -97,6 +99,8 @@ def run_context(
 ) -> T:
     """Run something that changes nothing and needs the journal too. `offline`: it asks no site."""
 
+    garbage.loaded()
+
     async def main() -> T:
         async with _opened(common, settings, offline=offline) as context:
             return await work(context)
@@ -106,6 +110,8 @@ def run_context(
 
 def run_reading(common: Common, settings: Settings, work: Callable[[Flywheel], Awaitable[T]]) -> T:
     """Run something that only reads the site."""
+
+    garbage.loaded()
 
     async def main() -> T:
         logs.set_up(form=settings.log.format, level=settings.log.level)

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import anyio
 import msgspec
-import structlog
 
 from fwsync import logs
 from fwsync.client.api import Flywheel
@@ -90,7 +89,7 @@ class Connection:
         """Sign in and open the journal. UsageError where it is open already."""
         if self._fw is not None:
             raise UsageError("already connected: each `async with` needs a fwsync.connect() of its own")
-        if not structlog.is_configured():
+        if not logs.is_set_up():
             logs.set_up(form=self._base.log.format, level=self._base.log.level)
         key = self._options.api_key or find_key(self._base, flag=self._options.api_key_file or None).text
         async with AsyncExitStack() as stack:

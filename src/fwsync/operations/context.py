@@ -20,6 +20,8 @@ from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
 from fwsync.selection import parse_size
 from fwsync.work import ChangeContainer, Entry, Outcome, Plan, SendFile, Summary, WorkItem, human
 
+MOST_WORKERS = 64
+
 
 class Context(msgspec.Struct):
     """The surroundings of one operation."""
@@ -85,7 +87,8 @@ class Run:
         self.context.reporter.phase("working")
         try:
             while left:
-                await LocalPool(handlers, batching=batching).run(left.pop(0), self.took)
+                plan = left.pop(0)
+                await LocalPool(handlers, batching=batching, workers=_workers(plan)).run(plan, self.took)
         finally:
             for entry in (entry for plan in left for entry in plan.entries()):
                 for one in entry.everyone() if isinstance(entry, WorkItem) else ():
@@ -101,6 +104,12 @@ class Run:
             await self.context.journal.end(self.id, self.summary)
         self.context.ended = self.summary
         return self.summary
+
+
+def _workers(plan: Plan) -> int:
+    """One for each item, and MOST_WORKERS at most: to start all of them costs as much as the rest of a run that finds
+    nothing to do."""
+    return MOST_WORKERS if plan.items is None else min(max(plan.items, 1), MOST_WORKERS)
 
 
 async def guarded(run: Run, work: Callable[[], Any]) -> Summary:

@@ -15,7 +15,6 @@ import unicodedata
 from collections.abc import Container, Sequence
 
 import msgspec
-import pathvalidate
 
 from fwsync.config import Platform
 
@@ -82,6 +81,8 @@ def component(name: str, platform: Platform) -> str:
 
 
 def _component(name: str, rules: str) -> str:
+    import pathvalidate  # noqa: PLC0415 - loaded by the first name that needs it
+
     strict = rules in ("windows", "universal")
     safe = _CONTROL.sub("_", _SEPARATORS.sub("_", name))
     if strict:

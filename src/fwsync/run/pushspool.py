@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from fwsync.run.spool import Scratch
+from fwsync.run.scratch import Scratch
 from fwsync.work import Entry, Outcome, SendFile, State, WorkItem
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -24,7 +24,7 @@ from fwsync.config import Order, Platform
 from fwsync.model import instant
 from fwsync.plan.mirroring import Judged, WantedFile
 from fwsync.plan.paths import LONG, MOST_PATH, Renamed, Step, component, fold, short_name, suffixed, too_long
-from fwsync.run.spool import Scratch
+from fwsync.run.scratch import Scratch
 from fwsync.work import FetchFile
 
 Place = tuple[Sequence[Step], FetchFile]

@@ -6,33 +6,24 @@
     wanted   seq, containers   what the rows ask for, one subject a row, in order
     held     depth, id, parent, label, created, fields         what the site has
 
-It lies in the state folder (0700), is deleted at the end, and holds nothing that a later run needs. Values are msgpack.
-Not for several threads at once; who uses it takes turns.
+Values are msgpack. Where it lies, and for how long, `run.scratch` says.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import sqlite3
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import msgspec
 
-from fwsync.errors import DiskFullError, TargetError
 from fwsync.plan.importing import Held
 from fwsync.plan.row import LEAST_OF_AGES, Row, RowError
 from fwsync.plan.table import Record
 from fwsync.plan.wanted import Verdict, Wanted
-from fwsync.run.journal import private_folder
+from fwsync.run.scratch import BATCH, Scratch
 
-_BATCH = 500
 _SCHEMA = """
 create table raw (seq integer primary key, records blob);
 create table rows (subject text, session text, acquisition text, line integer, fields blob);
@@ -47,63 +38,6 @@ _fields = msgspec.msgpack.Decoder(tuple[dict[str, Any], ...])
 _values = msgspec.msgpack.Decoder(dict[str, Any])
 _containers = msgspec.msgpack.Decoder(list[Wanted])
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Scratch:
-    """A temporary database. Use as a context manager; `folder` is there for files of the same life."""
-
-    schema: ClassVar[str] = ""
-
-    def __init__(self, state_folder: Path) -> None:
-        self._parent = state_folder / "spool"
-
-    def __enter__(self) -> Self:
-        private_folder(self._parent)
-        _sweep(self._parent)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"fw-{os.getpid()}-", dir=self._parent))
-        self._connection = sqlite3.connect(self.folder / "spool.db", isolation_level=None, check_same_thread=False)
-        run = self._connection.execute
-        run("pragma journal_mode=off")
-        run("pragma synchronous=off")
-        run("pragma temp_store=file")
-        run("pragma cache_size=-16000")
-        run(f"pragma temp_store_directory='{str(self.folder).replace(chr(39), chr(39) * 2)}'")
-        self._connection.executescript(self.schema)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    @contextmanager
-    def _together(self) -> Iterator[sqlite3.Cursor]:
-        """One transaction; the system's errors become ours."""
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute("begin")
-            yield cursor
-            cursor.execute("commit")
-        except sqlite3.OperationalError as error:
-            kind = DiskFullError if "full" in str(error) or "disk" in str(error) else TargetError
-            raise kind(f"{self.folder}: the spool can't be written ({error}); set another [state] folder") from error
-        finally:
-            if self._connection.in_transaction:
-                cursor.execute("rollback")
-
-    def _fill(self, statement: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Insert many rows in one transaction; how many."""
-        before = self._connection.total_changes
-        with self._together() as cursor:
-            cursor.executemany(statement, rows)
-        return self._connection.total_changes - before
-
-    def _all(self, query: str, *values: Any) -> Iterator[Any]:
-        cursor = self._connection.cursor()
-        cursor.execute(query, values)
-        while batch := cursor.fetchmany(_BATCH):
-            yield from batch
 
 
 class Spool(Scratch):
@@ -125,7 +59,7 @@ class Spool(Scratch):
         def packed() -> Iterator[tuple[bytes]]:
             nonlocal count
             stream = iter(records)
-            while batch := list(islice(stream, _BATCH)):
+            while batch := list(islice(stream, BATCH)):
                 if see is not None:
                     for record in batch:
                         see(record)
@@ -286,11 +220,3 @@ def _as_row(row: tuple[Any, ...]) -> Row:
 
 def _is_padded(label: str) -> bool:
     return label.startswith("0") and label.isdigit() and label.strip("0") != ""
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what killed runs left behind: the folders of processes that are no more."""
-    for folder in parent.glob("fw-*-*"):
-        process = folder.name.split("-")[1]
-        if process.isdigit() and not Path(f"/proc/{process}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,8 @@ import click
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sandbox(arguments: tuple[str, ...]) -> int:
     """Run an embedded Flywheel-compatible server: `fwsync sandbox --demo`; see `fwsync sandbox --help`."""
+    from fwsync.cli import garbage
     from fwsync.sandbox.command import main
 
+    garbage.loaded()
     return main(list(arguments), prog="fwsync sandbox")
