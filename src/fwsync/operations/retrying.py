@@ -8,6 +8,7 @@ import msgspec
 
 from fwsync.config import MirrorSettings, Settings
 from fwsync.errors import UsageError
+from fwsync.operations.attaching import upload
 from fwsync.operations.context import Context
 from fwsync.operations.downloading import download_selection
 from fwsync.operations.importing import import_csv
@@ -15,7 +16,7 @@ from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan
 from fwsync.operations.projects import near
 from fwsync.operations.pushing import push
-from fwsync.operations.transfers import download, upload
+from fwsync.operations.transfers import download
 from fwsync.operations.undoing import undo
 from fwsync.operations.uploading import upload_folder
 from fwsync.operations.verifying import Wishes, verify

@@ -1,71 +1,21 @@
-"""`fwsync upload` and `fwsync download`: single files up to a container, files of containers down to a folder."""
+"""`fwsync download PATH...`: single files, and files of containers, down to a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from fwsync.client.api import Flywheel, Node
-from fwsync.errors import InputFileError, UsageError
+from fwsync.client.api import Flywheel
+from fwsync.errors import UsageError
 from fwsync.model import PLURALS, FileEntry, Reference
 from fwsync.operations.bringing import Sync, bring
-from fwsync.operations.context import Context, Run, budgeted, dry_run, guarded
+from fwsync.operations.context import Context
 from fwsync.operations.projects import find_container, reference
 from fwsync.operations.turns import tree_of, turn
 from fwsync.plan.mirroring import fetch_of
 from fwsync.plan.paths import Step
-from fwsync.run.sending import Sender
 from fwsync.run.shelf import Place, Shelf
 from fwsync.selection import split_path
-from fwsync.work import Plan, SendFile, Summary, WorkItem
-
-
-async def upload(context: Context, sources: Sequence[str], to: str, *, dry: bool = False) -> Summary:
-    """Attach local files to the container at `to`."""
-    context.reporter.phase("looking up the target")
-    node = await find_container(context.fw, to)
-    if node.container_type not in PLURALS or node.container_type in ("file", "gear", "job"):
-        raise UsageError(f"{to}: is a {node.container_type}; files go on a container")
-    items = [_send_item(Path(source).expanduser(), source, node, to) for source in sources]
-    names = [item.payload.name for item in items]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"{twice}: is named twice; two files of one name can't go to one container")
-    plan = Plan.of(items)
-    most = context.settings.upload.max_transfer
-    budgeted({}, most)  # a mistake in it is told before the run begins
-    if dry:
-        return await dry_run(context, "upload", plan)
-    arguments = {"sources": [str(Path(source).expanduser().resolve()) for source in sources], "to": to}
-    run = await Run.begin(context, "upload", arguments)
-    handlers = budgeted(Sender(context.fw, context.journal, run.id).handlers(), most)
-    return await guarded(run, lambda: run.carry_out(plan, handlers))
-
-
-def _send_item(path: Path, source: str, node: Node, to: str) -> WorkItem:
-    if path.is_dir():
-        raise InputFileError("is a folder; a folder is uploaded by itself, to a project", path=source)
-    try:
-        held = path.stat()
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise InputFileError(f"can't be read: {error.strerror}", path=source) from error
-    payload = SendFile(
-        container_type=node.container_type,
-        container_id=node.id,
-        name=path.name,
-        source=str(path.resolve()),
-        size=held.st_size,
-        mtime_ns=held.st_mtime_ns,
-    )
-    return WorkItem(
-        kind="upload.file",
-        key=f"{node.id}/{path.name}",
-        target=f"{to.rstrip('/')}/{path.name}",
-        payload=payload,
-        bytes=held.st_size,
-    )
+from fwsync.work import Summary
 
 
 async def download(

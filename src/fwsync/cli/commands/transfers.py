@@ -53,18 +53,20 @@ def upload(common: Common, files: tuple[str, ...], to: str, dry_run: bool, **fla
       fwsync upload bids --to lab/study --layout 'sub-{subject}/ses-{session}/{acquisition}/{file.name}'
     """
     from fwsync.cli.start import run_summary
-    from fwsync.operations.transfers import upload as operate
-    from fwsync.operations.uploading import upload_folder
 
     settings = common.settings(**in_section("upload", flags))
     folders = [name for name in files if Path(name).expanduser().is_dir()]
     if folders and len(files) > 1:
         raise UsageError(f"{folders[0]}: is a folder; upload it by a command of its own")
     if folders:
+        from fwsync.operations.uploading import upload_folder
+
         return run_summary(common, settings, lambda context: upload_folder(context, files[0], to, dry=dry_run))
     own = [name for name in flags if "__" not in name and name != "max_transfer"]
     if given := [name for name in own if flags[name] not in (None, ())]:
         raise UsageError(f"--{given[0].replace('_', '-')}: is for uploading a folder, and {files[0]} is none")
+    from fwsync.operations.attaching import upload as operate
+
     return run_summary(common, settings, lambda context: operate(context, files, to, dry=dry_run))
 
 
