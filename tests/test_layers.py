@@ -39,6 +39,7 @@ AIOHTTP_ROOMS = {"client", "sandbox", "daemon"}
 BLOCKING = {"requests", "httpx", "urllib3", "flywheel"}
 LATE_EXTRAS = {
     "uvloop",
+    "ctypes",
     "distributed",
     "polars",
     "openpyxl",

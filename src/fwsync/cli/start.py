@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import click
@@ -20,9 +20,11 @@ from fwsync.client.api import Flywheel
 from fwsync.config import Settings
 from fwsync.credentials import find_key
 from fwsync.operations.context import Context
-from fwsync.run.crew import Crew
 from fwsync.run.journal import Journal
 from fwsync.work import Summary
+
+if TYPE_CHECKING:
+    from fwsync.run.crew import Crew
 
 T = TypeVar("T")
 MOST_PROCESSES = 16
@@ -41,7 +43,7 @@ def run_summary(
 
     garbage.loaded()
     held: list[Summary] = []
-    crew = Crew.fork(_processes(settings) - 1 if fetches else 0)
+    crew = _crew(settings) if fetches else None
 
     async def main() -> int:
         return await _until_stopped(lambda: _operate(common, settings, work, held, offline=offline, crew=crew))
@@ -49,7 +51,8 @@ def run_summary(
     try:
         code = _on_loop(main)
     finally:
-        crew.close()
+        if crew is not None:
+            crew.close()
         # Also when an error ended the run: what was done by then is told before the error's own line.
         for summary in held:
             show(summary, quiet=common.quiet, as_json=common.json)
@@ -65,7 +68,7 @@ async def _operate(
     held: list[Summary],
     *,
     offline: bool,
-    crew: Crew,
+    crew: Crew | None,
 ) -> None:
     async with _opened(common, settings, offline=offline) as context:
         context.crew = crew
@@ -152,6 +155,12 @@ async def _until_stopped(work: Callable[[], Awaitable[None]]) -> int:
         finally:
             done[0].cancel()
     return caught
+
+
+def _crew(settings: Settings) -> Crew:
+    from fwsync.run.crew import Crew
+
+    return Crew.fork(_processes(settings) - 1)
 
 
 def _processes(settings: Settings) -> int:

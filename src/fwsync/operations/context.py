@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
@@ -14,11 +14,13 @@ from fwsync.errors import FwsyncError, NotAsAskedError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.plan.limiting import limited
 from fwsync.run.budget import Budget
-from fwsync.run.crew import Crew
 from fwsync.run.journal import Journal
 from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
 from fwsync.selection import parse_size
 from fwsync.work import ChangeContainer, Entry, Outcome, Plan, SendFile, Summary, WorkItem, human
+
+if TYPE_CHECKING:
+    from fwsync.run.crew import Crew
 
 MOST_WORKERS = 64
 
