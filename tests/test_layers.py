@@ -39,7 +39,6 @@ AIOHTTP_ROOMS = {"client", "sandbox", "daemon"}
 BLOCKING = {"requests", "httpx", "urllib3", "flywheel"}
 LATE_EXTRAS = {
     "uvloop",
-    "ctypes",
     "distributed",
     "polars",
     "openpyxl",
