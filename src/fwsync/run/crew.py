@@ -246,8 +246,10 @@ def _live(sockets: Sequence[socket.socket], others: Sequence[socket.socket]) -> 
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)  # a pipe that our output goes to must not stay open because of us
-        select.select(sockets, [], [])
-        anyio.run(_serve, sockets, backend="asyncio", backend_options={"use_uvloop": _has_uvloop()})
+        asked, _, _ = select.select(sockets, [], [])
+        # Most commands end without a batch for us: that is seen without an event loop.
+        if any(one.recv(1, socket.MSG_PEEK) for one in asked):
+            anyio.run(_serve, sockets, backend="asyncio", backend_options={"use_uvloop": _has_uvloop()})
     finally:
         os._exit(0)
 
