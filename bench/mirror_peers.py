@@ -45,13 +45,12 @@ class Job:
 @dataclass(frozen=True)
 class Peer:
     """`start` prepares (untimed) and gives the command; `lacks` says what is missing here. `starts` says whether
-    it can be run with nothing to fetch, which tells its start-up. `slow` ones are run fewer times."""
+    it can be run with nothing to fetch, which tells its start-up."""
 
     name: str
     start: Callable[[Job], list[str]]
     lacks: Callable[[], str] = lambda: ""
     starts: bool = True
-    slow: bool = False
     members: bool = True
     official: bool = False
     """It runs in the environment of the official tools, which must not see this PYTHONPATH."""
@@ -135,7 +134,7 @@ def _fw_lacks() -> str:
 
 PEERS = [
     Peer("fwsync", fwsync),
-    Peer("sdk-1", sdk(1), _sdk_lacks, slow=True),
+    Peer("sdk-1", sdk(1), _sdk_lacks),
     Peer("sdk-16", sdk(16), _sdk_lacks),
     Peer("fw-sync", fw_sync, _fw_lacks, members=False, official=True),
     Peer("curl", curl, _program("curl"), starts=False),

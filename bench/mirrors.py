@@ -1,7 +1,7 @@
 """`fwsync mirror` beside its peers: one site, one run, everything on a memory disk, in turn, whole processes.
 
 usage: mirrors.py [--quick] [--server nginx,sandbox] [--latency 0,10,50] [--rate 80M] [--only small,medium,large,zips]
-                  [--peers fwsync,sdk-1,sdk-16,fw-sync,curl,aria2c,bare] [--pairs 7] [--slow-pairs 1]
+                  [--peers fwsync,sdk-1,sdk-16,fw-sync,curl,aria2c,bare] [--pairs 7] [--slow sdk-1] [--slow-pairs 1]
                   [--small 5000] [--medium 500] [--large 4] [--zips 2000] [--large-size 1G] [--zip-size 200M]
                   [--tmpfs /dev/shm] [--folder DIR] [--json FILE] [--limit 1800]
 
@@ -145,7 +145,7 @@ class Bench:
         for number in range(pairs):
             turn = number % len(peers)
             for peer in peers[turn:] + peers[:turn]:
-                if (peer.slow and number >= slow) or (work.member and not peer.members):
+                if (peer.name in self.flags.slow.split(",") and number >= slow) or (work.member and not peer.members):
                     continue
                 runs[peer.name].append(self.once(peer, work))
                 print(f"  {work.name} {peer.name} {runs[peer.name][-1].wall:.2f} s", file=sys.stderr, flush=True)
@@ -247,7 +247,8 @@ def parse() -> argparse.Namespace:
     given.add_argument("--only", default="small,medium,large,zips")
     given.add_argument("--peers", default=",".join(peer.name for peer in PEERS))
     given.add_argument("--pairs", type=int, default=2 if quick else 7)
-    given.add_argument("--slow-pairs", type=int, default=1, help="rounds for the SDK loop in one thread")
+    given.add_argument("--slow", default="sdk-1", help="peers that run in the first rounds alone")
+    given.add_argument("--slow-pairs", type=int, default=1, help="how many rounds those run")
     given.add_argument("--small", type=int, default=200 if quick else 5000)
     given.add_argument("--medium", type=int, default=20 if quick else 500)
     given.add_argument("--large", type=int, default=2 if quick else 4)
