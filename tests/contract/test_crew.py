@@ -132,3 +132,14 @@ async def test_a_key_that_is_refused_meanwhile_ends_the_run(tmp_path: Path) -> N
         found = await fetched(fw, tmp_path, files)
         assert found["error"] == "AuthError"
         assert found["states"] == {"stopped": COUNT}
+
+
+def test_where_there_are_no_more_processes_there_is_one() -> None:
+    """The limit of the system for a user's processes; root has none, so it is done by an error of fork itself."""
+    script = (
+        "import os\nfrom fwsync.run.crew import Crew\n"
+        "def refused(): raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "os.fork = refused\ncrew = Crew.fork(3)\ncrew.close()\nprint('went on')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "went on\n"), done.stderr

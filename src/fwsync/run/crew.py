@@ -8,6 +8,7 @@ the journal, the renames and the locks are the parent's alone. They die with the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -103,15 +104,19 @@ class Crew:
 
     @classmethod
     def fork(cls, processes: int) -> Crew:
-        """Fork so many; none where that is not safe: on other systems than Linux, and beside other threads."""
+        """Fork so many; none where that is not safe: on other systems than Linux, and beside other threads. Where the
+        system gives no more processes or sockets there are fewer."""
         held: list[list[socket.socket]] = []
-        if sys.platform == "linux" and threading.active_count() == 1:
+        if sys.platform != "linux" or threading.active_count() > 1:
+            return cls(held)
+        with contextlib.suppress(OSError):
             for _ in range(processes):
                 # One more than the lanes: nothing is ever sent on it, and its end is the end of the process.
                 pairs = [socket.socketpair() for _ in range(LANES + 1)]
-                held.append([ours for ours, _ in pairs])
+                ours = [one for one, _ in pairs]
                 if os.fork() == 0:
-                    _live([theirs for _, theirs in pairs], [one for some in held for one in some])
+                    _live([theirs for _, theirs in pairs], [one for some in (*held, ours) for one in some])
+                held.append(ours)
                 for _, theirs in pairs:
                     theirs.close()
         return cls(held)
