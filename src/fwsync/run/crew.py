@@ -98,8 +98,8 @@ class RelayedError(errors.FwsyncError):
 class Crew:
     """The processes of one command, forked and asleep. Close it at the end."""
 
-    def __init__(self, sockets: Sequence[Sequence[socket.socket]]) -> None:
-        self._sockets = sockets
+    def __init__(self, sockets: Sequence[Sequence[socket.socket]], pids: Sequence[int]) -> None:
+        self._sockets, self._pids = sockets, pids
         self._channels: list[_Channel] | None = None
 
     @classmethod
@@ -108,18 +108,21 @@ class Crew:
         system gives no more processes or sockets there are fewer."""
         held: list[list[socket.socket]] = []
         if sys.platform != "linux" or threading.active_count() > 1:
-            return cls(held)
+            return cls(held, [])
+        pids: list[int] = []
         with contextlib.suppress(OSError):
             for _ in range(processes):
                 # One more than the lanes: nothing is ever sent on it, and its end is the end of the process.
                 pairs = [socket.socketpair() for _ in range(LANES + 1)]
                 ours = [one for one, _ in pairs]
-                if os.fork() == 0:
+                pid = os.fork()
+                if pid == 0:
                     _live([theirs for _, theirs in pairs], [one for some in (*held, ours) for one in some])
                 held.append(ours)
+                pids.append(pid)
                 for _, theirs in pairs:
                     theirs.close()
-        return cls(held)
+        return cls(held, pids)
 
     async def lanes(self, job: Job, session: ApiSession) -> list[Lane]:
         """The lanes for one run. None where the site's own limits leave nothing to share: `session` is asked to keep to
@@ -143,9 +146,13 @@ class Crew:
         return [Lane(channel, job, session, parts) for channel in self._channels if not channel.lost]
 
     def close(self) -> None:
-        """Let the processes end."""
+        """End the processes: nothing that they still do is of use to anyone."""
         for one in (one for some in self._sockets for one in some):
             one.close()
+        for pid in self._pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 class Lane:

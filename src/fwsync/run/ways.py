@@ -20,7 +20,7 @@ LEAST = 16
 AGAIN = 128
 HOPELESS = 2.0
 WEIGHT = 0.3
-TIE = 1.3
+TIE = 1.1
 """Where the two are this close the archive is taken: it asks less of the site and of this machine."""
 
 
