@@ -24,6 +24,7 @@ import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -177,10 +178,11 @@ class Server:
 
 
 @contextmanager
-def sandbox(folder: Path, latency: int, _rate: int = 0) -> Iterator[Server]:
-    """The sandbox over `folder/site`; it sends as fast as it can."""
+def sandbox(folder: Path, latency: int, _rate: int = 0, without: str = "") -> Iterator[Server]:
+    """The sandbox over `folder/site`; it sends as fast as it can. `without` is what it does not offer."""
     command = [sys.executable, "-m", "fwsync.sandbox", "--api-key", SECRET, "--data", str(folder / "site")]
-    process = subprocess.Popen([*command, "--latency", str(latency)], stdout=subprocess.PIPE, text=True)
+    command += ["--latency", str(latency), *(["--without", without] if without else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -195,9 +197,10 @@ def sandbox(folder: Path, latency: int, _rate: int = 0) -> Iterator[Server]:
 
 
 @contextmanager
-def nginx(folder: Path, latency: int, rate: int = 0) -> Iterator[Server]:
-    """nginx in front of a sandbox. `rate` is the most bytes a second that it sends on one connection, 0 for any."""
-    with sandbox(folder, latency) as behind:
+def nginx(folder: Path, latency: int, rate: int = 0, without: str = "") -> Iterator[Server]:
+    """nginx in front of a sandbox (`without` as there). `rate` is the most bytes a second that it sends on one
+    connection, 0 for any."""
+    with sandbox(folder, latency, without=without) as behind:
         own = folder / "nginx"
         shutil.rmtree(own, ignore_errors=True)
         own.mkdir()
@@ -239,9 +242,9 @@ def echo_module() -> Path | None:
 
 def missing(kind: str, latencies: list[int]) -> str:
     """Why this server cannot be run here; empty if it can."""
-    if kind == "nginx" and shutil.which("nginx") is None:
+    if kind.startswith("nginx") and shutil.which("nginx") is None:
         return "nginx is not installed"
-    if kind == "nginx" and any(latencies) and echo_module() is None:
+    if kind.startswith("nginx") and any(latencies) and echo_module() is None:
         return "nginx has no echo module (Debian: libnginx-mod-http-echo), which latencies need"
     return ""
 
@@ -254,6 +257,7 @@ def _configuration(folder: Path, port: int, behind: int, latency: int, rate: int
     temporary = "\n".join(
         f"  {kind}_temp_path {folder}/nginx/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    # Without tcp_nopush: an answer of just over one segment (64 KiB on loopback) would wait 40 ms for an ACK.
     return f"""
 {module} {user}
 daemon off; master_process off; pid {folder}/nginx/pid; error_log stderr;
@@ -261,7 +265,7 @@ events {{ worker_connections 4096; }}
 http {{
 {temporary}
   log_format sent "$bytes_sent"; access_log {folder}/nginx/access.log sent buffer=256k;
-  default_type application/octet-stream; sendfile on; limit_rate {rate}; tcp_nopush on; keepalive_requests 1000000;
+  default_type application/octet-stream; sendfile on; limit_rate {rate}; keepalive_requests 1000000;
   client_max_body_size 0; client_body_buffer_size 1m;
   upstream api {{ server 127.0.0.1:{behind}; keepalive 128; keepalive_requests 1000000; }}
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
@@ -283,4 +287,5 @@ http {{
 """
 
 
-SERVERS = {"sandbox": sandbox, "nginx": nginx}
+SERVERS = {"sandbox": sandbox, "nginx": nginx, "nginx-single": partial(nginx, without="archives")}
+"""`nginx-single` offers no bulk archives: every file is a request of its own."""

@@ -1,6 +1,7 @@
 """`fwsync mirror` beside its peers: one site, one run, everything on a memory disk, in turn, whole processes.
 
-usage: mirrors.py [--quick] [--server nginx,sandbox] [--latency 0,10,50] [--rate 80M] [--only small,medium,large,zips]
+usage: mirrors.py [--quick] [--server nginx,nginx-single,sandbox] [--latency 0,10,50] [--rate 80M]
+                  [--only small,medium,large,zips]
                   [--peers fwsync,sdk-1,sdk-16,fw-sync,curl,aria2c,bare] [--pairs 7] [--slow sdk-1] [--slow-pairs 1]
                   [--small 5000] [--medium 500] [--large 4] [--zips 2000] [--large-size 1G] [--zip-size 200M]
                   [--tmpfs /dev/shm] [--folder DIR] [--json FILE] [--limit 1800]
