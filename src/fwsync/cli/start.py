@@ -20,6 +20,7 @@ from fwsync.client.api import Flywheel
 from fwsync.config import Settings
 from fwsync.credentials import find_key
 from fwsync.operations.context import Context
+from fwsync.run import eventloop
 from fwsync.run.journal import Journal
 from fwsync.work import Summary
 
@@ -49,7 +50,7 @@ def run_summary(
         return await _until_stopped(lambda: _operate(common, settings, work, held, offline=offline, crew=crew))
 
     try:
-        code = _on_loop(main)
+        code = eventloop.run(main)
     finally:
         if crew is not None:
             crew.close()
@@ -108,7 +109,7 @@ def run_context(
         async with _opened(common, settings, offline=offline) as context:
             return await work(context)
 
-    return _on_loop(main)
+    return eventloop.run(main)
 
 
 def run_reading(common: Common, settings: Settings, work: Callable[[Flywheel], Awaitable[T]]) -> T:
@@ -123,7 +124,7 @@ def run_reading(common: Common, settings: Settings, work: Callable[[Flywheel], A
             await fw.auth_status()
             return await work(fw)
 
-    return _on_loop(main)
+    return eventloop.run(main)
 
 
 async def _until_stopped(work: Callable[[], Awaitable[None]]) -> int:
@@ -168,16 +169,3 @@ def _processes(settings: Settings) -> int:
     memory."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(settings.network.processes or min(cores, 2), MOST_PROCESSES)
-
-
-def _on_loop(main: Callable[[], Awaitable[T]]) -> T:
-    """anyio on asyncio (aiohttp needs that), with uvloop where it is installed."""
-    return anyio.run(main, backend="asyncio", backend_options={"use_uvloop": _has_uvloop()})
-
-
-def _has_uvloop() -> bool:
-    try:
-        import uvloop  # noqa: F401
-    except ImportError:
-        return False
-    return True

@@ -93,7 +93,7 @@ async def fetch_member(
 
 async def _by_ranges(session: ApiSession, file: FetchFile, size: int) -> list[ZipMember]:
     start = max(size - TAIL, 0)
-    tail = await read_range(session, file, start, size)
+    tail = await read_range(session, file, start, size, session.calls)
     while True:
         try:
             with zipfile.ZipFile(_Tail(tail, start)) as archive:
@@ -161,8 +161,11 @@ class _Tail(io.RawIOBase):
         return data
 
 
-async def read_range(session: ApiSession, file: FetchFile, start: int, end: int) -> bytes:
-    """Bytes [start, end) of the archive; NoRangesError when the site does not serve exactly these."""
+async def read_range(
+    session: ApiSession, file: FetchFile, start: int, end: int, limiter: AdaptiveLimiter | None = None
+) -> bytes:
+    """Bytes [start, end) of the archive; NoRangesError when the site does not serve exactly these. `limiter` bounds it
+    together with others (default: with the bodies)."""
     sink, meter = MemorySink(), Meter()
 
     async def once() -> None:
@@ -177,7 +180,7 @@ async def read_range(session: ApiSession, file: FetchFile, start: int, end: int)
         return "size"
 
     try:
-        await persist(session, sink, once, verify, meter)
+        await persist(session, sink, once, verify, meter, limiter)
     except (UnreachableError, RemoteError) as error:
         if isinstance(error, RemoteError) and error.status in (416, 501):
             raise NoRangesError from error

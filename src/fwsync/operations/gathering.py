@@ -34,7 +34,7 @@ from fwsync.run.shelf import Place, Shelf
 from fwsync.selection import Selection
 from fwsync.work import Outcome
 
-LOOKS_AT_ONCE = 16
+LOOKS_AT_ONCE = 64
 BATCH = 500
 MOST_SPOTS = 2000
 

@@ -28,6 +28,7 @@ from fwsync import errors, logs
 from fwsync.client.key import ApiKey
 from fwsync.client.session import ApiSession
 from fwsync.config import LogSettings, NetworkSettings
+from fwsync.run import eventloop
 from fwsync.run.staging import Stager
 from fwsync.run.tree import Tree
 from fwsync.run.ways import Way
@@ -261,17 +262,9 @@ def _live(sockets: Sequence[socket.socket], others: Sequence[socket.socket]) -> 
         asked, _, _ = select.select(sockets, [], [])
         # Most commands end without a batch for us: that is seen without an event loop.
         if any(one.recv(1, socket.MSG_PEEK) for one in asked):
-            anyio.run(_serve, sockets, backend="asyncio", backend_options={"use_uvloop": _has_uvloop()})
+            eventloop.run(_serve, sockets)
     finally:
         os._exit(0)
-
-
-def _has_uvloop() -> bool:
-    try:
-        import uvloop  # noqa: F401, PLC0415
-    except ImportError:
-        return False
-    return True
 
 
 async def _serve(sockets: Sequence[socket.socket]) -> None:
