@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, TypeVar
 
-import aiohttp
 import msgspec
 from yarl import URL
 
@@ -73,37 +72,22 @@ async def read_page(
     """One page as large as `size` says, repeated as the rules for calls allow, and with fewer documents each time where
     that may have been the reason."""
     headers = {"x-accept-feature": ",".join((FEATURES, *features))}
-    attempt, idle_since = 0, time.monotonic()
-    while True:
-        attempt += 1
+
+    async def once(attempt: int) -> Answer:
         began = time.monotonic()
         try:
-            async with session.calls.slot():
-                began = time.monotonic()
-                answer = await _once(session, url(size.now), what, headers, attempt)
-            session.calls.went_well()
-            size.answered(time.monotonic() - began, len(answer.body))
-            return answer
+            answer = await session.once("GET", url(size.now), what, None, headers, attempt)
         except FailedTryError as failure:
-            if failure.slow_down:
-                session.calls.too_much()
-            if not failure.again:
-                if size.now <= size.asked or getattr(failure.error, "status", 0) not in TOO_LARGE:
-                    raise failure.error from failure.__cause__
+            if not failure.again and size.now > size.asked and getattr(failure.error, "status", 0) in TOO_LARGE:
                 size.refused()
-                continue
-            if not failure.untouched:
+                return await once(attempt)
+            if failure.again and not failure.untouched:
                 size.failed(time.monotonic() - began)
-            await session.pause(failure, attempt, idle_since)
+            raise
+        size.answered(time.monotonic() - began, len(answer.body))
+        return answer
 
-
-async def _once(session: ApiSession, url: URL, what: str, headers: dict[str, str], attempt: int) -> Answer:
-    async with session.open("GET", url, what, headers=headers) as response:
-        try:
-            body = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise session.transport_failure(error, what) from error
-        return Answer(response.status, response.headers, body, attempt)
+    return await session.retried(once, what, repeatable=True)
 
 
 class Ahead(Generic[T]):

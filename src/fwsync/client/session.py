@@ -10,7 +10,7 @@ import ssl
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -175,12 +175,18 @@ class ApiSession:
         headers = {"Content-Type": "application/json"} if data is not None or method == "POST" else {}
         if features:
             headers["x-accept-feature"] = ",".join((FEATURES, *features))
+        return await self.retried(
+            lambda attempt: self.once(method, url, what, data, headers, attempt), what, repeatable=repeatable
+        )
+
+    async def retried(self, once: Callable[[int], Awaitable[Answer]], what: str, *, repeatable: bool) -> Answer:
+        """`once`, given the number of the try, again and again as the rules allow; see `call`."""
         attempt, idle_since = 0, time.monotonic()
         while True:
             attempt += 1
             try:
                 async with self.calls.slot():
-                    answer = await self._once(method, url, what, data, headers, attempt)
+                    answer = await once(attempt)
                 self.calls.went_well()
                 return answer
             except FailedTryError as failure:
@@ -210,9 +216,10 @@ class ApiSession:
             self._on_retry(str(failure), attempt, wait)
         await anyio.sleep(wait)
 
-    async def _once(
+    async def once(
         self, method: str, url: URL, what: str, data: bytes | None, headers: dict[str, str], attempt: int
     ) -> Answer:
+        """One try of a small call, with its whole answer. Raises FailedTryError."""
         async with self.open(method, url, what, data=data, headers=headers) as response:
             try:
                 body = await response.read()
