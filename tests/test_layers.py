@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "fwsync"
 
 _BASE = {"errors", "logs", "__init__"}
 _VALUES = _BASE | {"model"}
-_SHARED = _VALUES | {"selection", "work", "config", "events", "credentials"}
+_SHARED = _VALUES | {"selection", "work", "config", "events", "credentials", "csvtext"}
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"errors", "work", "library"},
     "errors": set(),
@@ -19,13 +19,14 @@ ALLOWED: dict[str, set[str]] = {
     "model": _BASE,
     "selection": _VALUES,
     "frames": _BASE,
+    "csvtext": set(),
     "work": _VALUES | {"selection", "frames"},
     "config": _VALUES | {"selection"},
     "events": _VALUES | {"work"},
     "credentials": _VALUES | {"config"},
     "client": _SHARED | {"client"},
     "plan": _SHARED | {"plan"},
-    "report": _SHARED | {"report"},
+    "report": _SHARED | {"report", "frames"},
     "run": _SHARED | {"client", "plan", "report", "run"},
     "operations": _SHARED | {"client", "plan", "report", "run", "operations"},
     "progress": _VALUES | {"work", "events"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, get_type_hints
 
 import msgspec
@@ -40,6 +40,11 @@ def counts(by_kind: dict[str, Any], states: tuple[str, ...]) -> Any:
     pandas = _pandas()
     table = [[held.get(state, 0) for state in states] for held in by_kind.values()]
     return pandas.DataFrame(table, index=pandas.Index(list(by_kind), name="kind"), columns=list(states), dtype="int64")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
+    """A `pandas.DataFrame` of plain rows."""
+    return _pandas().DataFrame([list(row) for row in rows], columns=list(columns))
 
 
 def columns_of(kind: type[msgspec.Struct]) -> list[str]:

@@ -102,6 +102,16 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.gear) or self.analyses
 
     @property
+    def names_files(self) -> bool:
+        """Whether anything is wished of files, and not of containers alone: then a container is meant only if it holds
+        such a file."""
+        told = (
+            self.levels, self.include, self.exclude, self.types, self.modalities, self.classification, self.tagged,
+            self.newer, self.older, self.conditions("file"), self.query, self.gear,
+        )  # fmt: skip
+        return any(told) or self.min_size is not None or self.max_size is not None
+
+    @property
     def looks_inside(self) -> bool:
         """Whether zips are taken apart."""
         return bool(self.members) or self.unzip

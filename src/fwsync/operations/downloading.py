@@ -11,11 +11,11 @@ from fwsync.config import MirrorSettings, SelectionSettings, Settings
 from fwsync.errors import UsageError
 from fwsync.operations.bringing import Sync, bring
 from fwsync.operations.context import Context
-from fwsync.operations.gathering import Gatherer
 from fwsync.operations.mirroring import arguments_of, refuse_empty, wishes_of
 from fwsync.operations.projects import near
 from fwsync.operations.scope import Scope
 from fwsync.operations.selections import selection_of
+from fwsync.operations.shelving import Shelving, shelve
 from fwsync.operations.turns import tree_of, turn
 from fwsync.run.shelf import Shelf
 from fwsync.selection import Selection, split_path
@@ -62,10 +62,9 @@ async def _download(context: Context, paths: Sequence[str], to: str, *, dry: boo
     context.reporter.phase("listing")
     scope = await Scope.open(context.fw, selection)
     with Shelf(context.settings.state_folder, settings.platform) as shelf:
-        gatherer = Gatherer(context.fw, selection, scope, shelf, wishes)
-        await gatherer.run()
+        found = await shelve(context.fw, selection, scope, shelf, wishes)
         if not settings.allow_empty:
-            _refuse_empty(gatherer, selection, paths)
+            _refuse_empty(found, selection, paths)
         arguments = {"paths": list(paths), "wishes": arguments_of(settings, selection, scope)}
         return await bring(
             context,
@@ -74,8 +73,8 @@ async def _download(context: Context, paths: Sequence[str], to: str, *, dry: boo
             shelf,
             arguments,
             sync=Sync(new_tree=new_tree),
-            settled=gatherer.troubles,
-            notes=gatherer.notes,
+            settled=found.troubles,
+            notes=found.notes,
             dry=dry,
         )
 
@@ -91,9 +90,9 @@ def _selection(settings: MirrorSettings, paths: Sequence[str], project: str) -> 
     return msgspec.structs.replace(selection_of(settings), paths=tuple(dict.fromkeys(paths)))
 
 
-def _refuse_empty(gatherer: Gatherer, selection: Selection, paths: Sequence[str]) -> None:
+def _refuse_empty(found: Shelving, selection: Selection, paths: Sequence[str]) -> None:
     try:
-        refuse_empty(gatherer, selection)
+        refuse_empty(found, selection)
     except UsageError as error:
         # Paths are looked for as those in a file are, and were given without one.
         line = error.line.removeprefix("--from-file ") if paths else error.line

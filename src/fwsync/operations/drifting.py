@@ -11,11 +11,11 @@ import msgspec
 
 from fwsync.errors import UsageError
 from fwsync.operations.context import Context
-from fwsync.operations.gathering import Gatherer
 from fwsync.operations.mirroring import wishes_of
 from fwsync.operations.retrying import mirror_settings
 from fwsync.operations.scope import Scope
 from fwsync.operations.selections import selection_of
+from fwsync.operations.shelving import shelve
 from fwsync.run.drifting import Drifted, local_lines
 from fwsync.run.index import LocalIndex
 from fwsync.run.journal import Journal, RunRecord
@@ -70,15 +70,14 @@ async def status(context: Context, folder: str, tell: Tell | None = None) -> Sta
     context.reporter.phase("listing")
     scope = await Scope.open(context.fw, selection)
     with Shelf(context.settings.state_folder, settings.platform) as shelf:
-        gatherer = Gatherer(context.fw, selection, scope, shelf, wishes_of(settings, selection))
-        await gatherer.run()
+        found = await shelve(context.fw, selection, scope, shelf, wishes_of(settings, selection))
         shelf.settle()
         context.reporter.phase("comparing with the local tree")
         index = LocalIndex(context.journal, root, record.arguments.get("selection", ""))
         drifted = Drifted(shelf)
         await anyio.to_thread.run_sync(drifted.run, index.rows(), tree.walk())
-        if gatherer.troubles and (gone := drifted.spare_the_gone()):
-            gatherer.notes.append(f"{gone:,} files were not found, which means nothing: not all could be looked at")
+        if found.troubles and (gone := drifted.spare_the_gone()):
+            found.notes.append(f"{gone:,} files were not found, which means nothing: not all could be looked at")
         if tell is not None:
             for line in drifted.lines():
                 tell(*line)
@@ -88,8 +87,8 @@ async def status(context: Context, folder: str, tell: Tell | None = None) -> Sta
             wanted=shelf.files,
             counts=drifted.counts(),
             unknown=drifted.unknown,
-            unreadable=[f"{one.target}: {one.reason}" for one in gatherer.troubles],
-            notes=gatherer.notes,
+            unreadable=[f"{one.target}: {one.reason}" for one in found.troubles],
+            notes=found.notes,
         )
 
 

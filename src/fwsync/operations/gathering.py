@@ -1,14 +1,15 @@
-"""From a selection to the files that it means, laid out on a shelf: listings of whole projects, page by page.
+"""From a selection to the containers and files that it means: listings of whole projects, page by page.
 
 A project costs its subjects, sessions and acquisitions (without their files) and its files, 1,000 a page, whatever its
 size; nothing is asked for one container. Where a site has no listing of files, the containers are listed once more with
-the files that are on them. Only looking into a zip, or up the older versions of a file, is a request for each.
+the files that are on them. What is found goes to a Receiver: to the shelf of a mirror, or to whatever else a selection
+is for.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -17,35 +18,49 @@ import anyio.lowlevel
 import msgspec
 
 from fwsync.client import query as q
-from fwsync.client import remotezip
 from fwsync.client.api import Flywheel
 from fwsync.errors import FwsyncError, RemoteError, UsageError
 from fwsync.model import LEVELS, Analysis, Container, FileEntry, Parents, Project, Reference, Session, Subject
 from fwsync.operations.projects import group_of, near
 from fwsync.operations.scope import Scope
-from fwsync.operations.sidecars import Sidecars
-from fwsync.plan import filetimes, unpacking
 from fwsync.plan.candidates import Above, Candidate
-from fwsync.plan.layout import Layout
-from fwsync.plan.mirroring import fetch_of
 from fwsync.plan.paths import Step
-from fwsync.plan.selecting import Paths, Rules, Tree, choose_runs, is_zip, output_files
-from fwsync.run.shelf import Place, Shelf
+from fwsync.plan.selecting import Paths, Rules, Tree, choose_runs, output_files
 from fwsync.selection import Selection
-from fwsync.work import Outcome
 
-LOOKS_AT_ONCE = 64
 BATCH = 500
 MOST_SPOTS = 2000
 
 
-class Wishes(msgspec.Struct, frozen=True, kw_only=True):
-    """How what is selected is laid out."""
+class Receiver:
+    """Where a Gatherer's finds go; this one lets them pass. What it wants is told before, to save requests.
 
-    layout: Layout
-    limits: unpacking.Limits = unpacking.Limits()
-    sidecars: bool = False
-    kept_times: bool = False
+    `info`: listings bring it. `files`: files are wanted, and not containers alone. `levels`: containers of these are
+    wanted for themselves.
+    """
+
+    info = False
+    files = True
+    levels: tuple[str, ...] = ()
+
+    def container(self, container: Container, level: str) -> None:
+        """A container as it is listed, whether or not it turns out to be selected."""
+
+    def folders(self, above: dict[str, Above], held_by: tuple[str, str]) -> tuple[Step, ...] | None:
+        """What files of one container have in common, for `Candidate.folders`."""
+
+    async def tree(self, tree: Tree) -> None:
+        """All containers of a project are known."""
+
+    async def runs(self, tree: Tree, analyses: Sequence[Analysis]) -> None:
+        """The analyses of a project that are in, before their files."""
+
+    async def take(self, candidates: list[Candidate]) -> None:
+        """Files that are in (of older versions too where all are wanted), some at a time."""
+
+    def told(self) -> list[str]:
+        """Lines for a person, at the end."""
+        return []
 
 
 class _Spot(NamedTuple):
@@ -58,23 +73,19 @@ class _Spot(NamedTuple):
 
 
 class Gatherer:
-    """Fills a shelf. `troubles` are items that could not be looked at, `notes` lines for a person."""
+    """Looks through the projects of a scope. `notes` are lines for a person."""
 
-    def __init__(self, fw: Flywheel, selection: Selection, scope: Scope, shelf: Shelf, wishes: Wishes) -> None:
-        self._fw, self._selection, self._shelf, self._wishes = fw, selection, shelf, wishes
+    def __init__(self, fw: Flywheel, selection: Selection, scope: Scope, receiver: Receiver) -> None:
+        self._fw, self._selection, self._receiver = fw, selection, receiver
         self.scope = scope
         self.tally = scope.tally
-        self.troubles: list[Outcome] = []
         self.notes: list[str] = []
-        self.runs = 0
         self._without: Counter[str] = Counter()
-        self._sessions = self._unplaced = 0
+        self._sessions = 0
         self._ran = False
         self._rules = Rules(selection, self.tally, scope.hits)
         self._paths = Paths(selection.paths, scope.path_segments) if selection.paths else None
-        self._sidecars = Sidecars(shelf) if wishes.sidecars else None
         self._waiting: list[Candidate] = []
-        self._info = wishes.sidecars or wishes.layout.bids or wishes.kept_times
 
     async def run(self) -> None:
         """Gather every project of the scope."""
@@ -84,8 +95,7 @@ class Gatherer:
             if not self._ran:
                 await known_gear(self._fw, self._selection.gear, self._selection.gear_version)
             self.notes += _gear_notes(self._selection.gear, self._without, self._sessions, self._ran)
-        if self._unplaced:
-            self.notes.append(f"{self._unplaced:,} files have no BIDS info, or are ignored by it: left out")
+        self.notes += self._receiver.told()
         if out := self.tally.out:
             reasons = ", ".join(f"{count:,} by {why}" for why, count in out.most_common())
             self.notes.append(f"{out.total():,} files are left out: {reasons}")
@@ -95,32 +105,34 @@ class Gatherer:
         if self._selection.of_analyses:
             analyses = [a async for a in self._fw.project_analyses(project.id, self._selection.gear)]
         tree = await self._containers(project, analyses)
+        await self._receiver.tree(tree)
         if analyses or self._selection.gear:
             await self._analyses(tree, analyses)
-        if self._selection.of_containers:
+        if self._selection.of_containers and self._receiver.files:
             await self._files(project, tree)
         await self._flush()
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
     async def _containers(self, project: Project, analyses: Sequence[Analysis]) -> Tree:
-        if self._sidecars is not None and project.info is None:
+        if self._receiver.info and project.info is None:
             project = await self._fw.projects.get(project.id)
         above = Above("project", project.id, project.label or project.id, note=group_of(project))
         tree = Tree(above, self._selection, self.tally)
         tree.add(above, project.tags)
-        self._keep(project, "project")
+        self._receiver.container(project, "project")
         # A gear's outputs alone seldom need acquisitions: where no run was on one, nothing is asked about them.
-        deep = self._selection.of_containers or "acquisition" in tree.required
+        of_files = self._selection.of_containers and self._receiver.files
+        deep = of_files or "acquisition" in tree.required or "acquisition" in self._receiver.levels
         deep = deep or any(a.parents and a.parents.acquisition for a in analyses) or bool(self._selection.tags)
         levels = ("subject", "session", *(("acquisition",) if deep else ()))
-        await _at_once(*(partial(self._level, project, level, tree) for level in levels))
+        await at_once(*(partial(self._level, project, level, tree) for level in levels))
         return tree
 
     async def _level(self, project: Project, level: str, tree: Tree) -> None:
         parent = Reference(type="project", id=project.id)
         filters = q.narrowed(self._selection, level)
-        listing = self._fw.noun(level).pages(parent=parent, filters=filters, files=False, info=self._info)
+        listing = self._fw.noun(level).pages(parent=parent, filters=filters, files=False, info=self._receiver.info)
         allowed = self.scope.collected.get(level)
         found = 0
         try:
@@ -129,16 +141,12 @@ class Gatherer:
                 for container in page:
                     kept = allowed is None or container.id in allowed
                     tree.add(_above(level, container), container.tags, kept=kept)
-                    self._keep(container, level)
+                    self._receiver.container(container, level)
         except RemoteError as error:
             if filters and error.status in (400, 422):
                 raise UsageError(f"--where {filters!r} on {level}s: {error.reason}") from error
             raise
         self.scope.met(level, found)
-
-    def _keep(self, container: Container, level: str) -> None:
-        if self._sidecars is not None:
-            self._sidecars.keep(container, level)
 
     # --- files of containers ------------------------------------------------------------------------------------------
 
@@ -165,14 +173,14 @@ class Gatherer:
             return None
         # The container that holds it is above it, whether or not the site lists it among the parents.
         above = tree.chain(tree.full({**msgspec.to_builtins(parents), held_by[0]: held_by[1]}))
-        return None if above is None else _Spot(above, held_by, self._wishes.layout.shared_folders(above, held_by))
+        return None if above is None else _Spot(above, held_by, self._receiver.folders(above, held_by))
 
     async def _embedded(self, project: Project) -> AsyncIterator[list[FileEntry]]:
         whole = project if project.files is not None else await self._fw.projects.get(project.id)
         yield [_placed(entry, "project", project.id, Parents(project=project.id)) for entry in whole.files or ()]
         parent = Reference(type="project", id=project.id)
         for level in ("subject", "session", "acquisition"):
-            async for container in self._fw.noun(level).iter(parent=parent, files=True, info=self._info):
+            async for container in self._fw.noun(level).iter(parent=parent, files=True, info=self._receiver.info):
                 held = container.parents or Parents(project=project.id)
                 held = msgspec.structs.replace(held, **{level: container.id})
                 yield [_placed(entry, level, container.id, held) for entry in container.files or ()]
@@ -222,15 +230,16 @@ class Gatherer:
             self._without += chosen.without
             self._sessions += len(sessions)
             analyses = chosen.analyses
-            self.runs += len(analyses)
+        await self._receiver.runs(tree, analyses)
+        if not self._receiver.files:
+            return
         allowed = await self._allowed(tree.project.id) if analyses else None
         for analysis in analyses:
             ids = tree.full(_ids_of(analysis))
             about = analysis.gear_info
             note = f"{about.name or ''}/{about.version or ''}" if about else ""
             above = Above("analysis", analysis.id, analysis.label or analysis.id, note=note)
-            if self._sidecars is not None:
-                self._sidecars.keep(analysis, "analysis")
+            self._receiver.container(analysis, "analysis")
             if selection.side != "inputs":
                 for entry in output_files(analysis):
                     if allowed is None or entry.file_id in allowed:
@@ -256,7 +265,7 @@ class Gatherer:
         conditions = q.narrowed(self._selection, "file")
         fewer = "" if self._selection.of_analyses else q.fewer_files(self._selection)
         try:
-            listing = await self._fw.files.of_project(project_id, conditions, fewer, info=self._info)
+            listing = await self._fw.files.of_project(project_id, conditions, fewer, info=self._receiver.info)
         except RemoteError as error:
             if conditions and error.status in (400, 422):
                 raise UsageError(f"--where {conditions!r} on files: {error.reason}") from error
@@ -265,88 +274,13 @@ class Gatherer:
             raise UsageError("--where file.*: this site has no listing of files; use --type, --min-size and so on")
         return listing
 
-    # --- to the shelf -------------------------------------------------------------------------------------------------
+    # --- to the receiver ----------------------------------------------------------------------------------------------
 
     async def _flush(self) -> None:
-        """What is waiting goes to the shelf: older versions are asked for, and zips are looked into, some at a time."""
+        """What is waiting goes on."""
         await anyio.lowlevel.checkpoint()  # progress, signals and the next page get their turn
         waiting, self._waiting = self._waiting, []
-        if self._selection.versions == "all":
-            found = await self._each(waiting, self._all_versions)
-            waiting = [version for versions in found for version in versions]
-        if self._selection.looks_inside:
-            apart = [one for one in waiting if is_zip(one.entry)]
-            members = await self._each(apart, self._members)
-            waiting = [one for one in waiting if not is_zip(one.entry)]
-            waiting += [member for some in members for member in some]
-        places: list[Place] = []
-        for one in waiting:
-            places += self._place(one)
-        self._shelf.add(places)
-
-    def _place(self, one: Candidate) -> list[Place]:
-        steps = self._wishes.layout.places(one, whole=self._selection.unzip)
-        if steps is None:
-            self._unplaced += 1
-            return []
-        kind, ident = one.held_by
-        fetch = fetch_of(kind, ident, one.entry, one.member)
-        if self._wishes.kept_times and one.member is None:
-            fetch = msgspec.structs.replace(fetch, mtime_ns=filetimes.to_ns((one.entry.info or {}).get(filetimes.KEY)))
-        out: list[Place] = [(steps, fetch)]
-        if self._sidecars is not None and one.member is None:
-            out.append(self._sidecars.beside(steps, fetch, one))
-        return out
-
-    async def _all_versions(self, one: Candidate) -> list[Candidate]:
-        """A file's newest version, if it is in, and all older ones that are."""
-        newest = [one] if self._takes_again(one) else []
-        if (one.entry.version or 1) <= 1 or one.entry.file_id is None:
-            return newest
-        older = [entry for entry in await self._fw.files.versions(one.entry) if entry.version != one.entry.version]
-        held = [msgspec.structs.replace(one, entry=_like(entry, one.entry), superseded=True) for entry in older]
-        return [*newest, *(version for version in held if self._takes_again(version))]
-
-    def _takes_again(self, one: Candidate) -> bool:
-        before = self.tally.out.copy()
-        taken = self._rules.takes(one)
-        self.tally.out = before
-        self.tally.seen -= 1
-        self.tally.taken += taken and one.superseded
-        return taken
-
-    async def _members(self, one: Candidate) -> list[Candidate]:
-        """The wanted members of a zip; what may not be unpacked is a refused item with its name."""
-        kind, ident = one.held_by
-        held = await remotezip.members(self._fw.session, fetch_of(kind, ident, one.entry))
-        wanted = [member for member in held if self._rules.takes_member(member)]
-        good, refused = unpacking.judge(wanted, self._wishes.limits)
-        for no in refused:
-            target = f"{one.where}/{no.path}" if no.path else one.where
-            self._trouble(f"member:{one.ident}{no.path}", "member", target, f"refused: {no.reason}")
-        return [msgspec.structs.replace(one, member=member) for member in good]
-
-    async def _each(
-        self, candidates: Sequence[Candidate], look: Callable[[Candidate], Awaitable[list[Candidate]]]
-    ) -> list[list[Candidate]]:
-        """Look at many files, some at a time, in their order. One that can't be read is a failed item, not an end."""
-        out: list[list[Candidate]] = [[] for _ in candidates]
-        slots = anyio.Semaphore(LOOKS_AT_ONCE)
-
-        async def one_of(at: int, one: Candidate) -> None:
-            async with slots:
-                try:
-                    out[at] = await look(one)
-                except FwsyncError as error:
-                    if error.exit_code == 4:
-                        raise
-                    self._trouble(f"zip:{one.ident}", "zip", one.where, error.line)
-
-        await _at_once(*(partial(one_of, at, one) for at, one in enumerate(candidates)))
-        return out
-
-    def _trouble(self, key: str, kind: str, target: str, reason: str) -> None:
-        self.troubles.append(Outcome(key=key, kind=kind, state="failed", target=target, reason=reason))
+        await self._receiver.take(waiting)
 
 
 async def _none() -> AsyncIterator[list[FileEntry]]:
@@ -354,7 +288,7 @@ async def _none() -> AsyncIterator[list[FileEntry]]:
     yield  # a generator all the same
 
 
-async def _at_once(*works: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def at_once(*works: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Do all of it at once. The first error that is ours is raised as itself, not in a group."""
     try:
         async with anyio.create_task_group() as group:
@@ -394,13 +328,6 @@ def _held_by(parent_ref: Reference | None, parents: Parents) -> tuple[str, str] 
 
 def _placed(entry: FileEntry, kind: str, ident: str, parents: Parents) -> FileEntry:
     return msgspec.structs.replace(entry, parent_ref=Reference(type=kind, id=ident), parents=parents)
-
-
-def _like(version: FileEntry, newest: FileEntry) -> FileEntry:
-    """An older version with what its listing may leave out."""
-    return msgspec.structs.replace(
-        version, file_id=newest.file_id, parents=newest.parents, parent_ref=newest.parent_ref, name=version.name
-    )
 
 
 def _ids_of(analysis: Analysis) -> dict[str, str | None]:

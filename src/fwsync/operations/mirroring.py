@@ -12,10 +12,10 @@ from fwsync.config import MirrorSettings, SelectionSettings
 from fwsync.errors import ConfigError, UsageError
 from fwsync.operations.bringing import Sync, bring
 from fwsync.operations.context import Context
-from fwsync.operations.gathering import Gatherer, Wishes
 from fwsync.operations.projects import project_path
 from fwsync.operations.scope import Scope
 from fwsync.operations.selections import selection_of
+from fwsync.operations.shelving import Shelving, Wishes, shelve
 from fwsync.operations.turns import tree_of, turn
 from fwsync.plan.layout import Layout
 from fwsync.plan.selecting import unmet
@@ -47,10 +47,9 @@ async def _mirror(context: Context, *, dry: bool, new_tree: bool, claims_as: str
     context.reporter.phase("listing")
     scope = await Scope.open(context.fw, selection)
     with Shelf(context.settings.state_folder, settings.platform) as shelf:
-        gatherer = Gatherer(context.fw, selection, scope, shelf, wishes)
-        await gatherer.run()
+        found = await shelve(context.fw, selection, scope, shelf, wishes)
         if not settings.allow_empty:
-            refuse_empty(gatherer, selection)
+            refuse_empty(found, selection)
         return await bring(
             context,
             "mirror",
@@ -66,8 +65,8 @@ async def _mirror(context: Context, *, dry: bool, new_tree: bool, claims_as: str
                 new_tree=new_tree,
                 trash_days=settings.trash_days,
             ),
-            settled=gatherer.troubles,
-            notes=gatherer.notes,
+            settled=found.troubles,
+            notes=found.notes,
             dry=dry,
         )
 
@@ -84,12 +83,12 @@ def wishes_of(settings: MirrorSettings, selection: Selection) -> Wishes:
     )
 
 
-def refuse_empty(gatherer: Gatherer, selection: Selection) -> None:
+def refuse_empty(found: Shelving, selection: Selection) -> None:
     """UsageError for a pattern, condition or query that matches nothing, with near names."""
-    if gatherer.troubles and selection.looks_inside:
+    if found.troubles and selection.looks_inside:
         return  # what could not be read may hold it
-    line = unmet(selection, gatherer.tally) or gatherer.scope.unmet()
-    if selection.query and gatherer.scope.hits is not None and not gatherer.scope.hits:
+    line = unmet(selection, found.tally) or found.scope.unmet()
+    if selection.query and found.scope.hits is not None and not found.scope.hits:
         line = line or f"--query {selection.query}: finds nothing"
     if line:
         raise UsageError(f"{line}; --allow-empty accepts nothing")

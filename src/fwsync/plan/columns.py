@@ -13,8 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from fwsync.csvtext import unescaped
 from fwsync.errors import InputFileError
-from fwsync.plan.csvtext import unescaped
 from fwsync.plan.fields import LEVELS, STRONG, WEAK, Field, Level, info_key, parse_field, plain
 from fwsync.plan.templates import Template
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
+from fwsync.csvtext import escaped
 from fwsync.model import Container
 from fwsync.plan import values
-from fwsync.plan.csvtext import escaped
 from fwsync.plan.dates import YEARS
 from fwsync.plan.fields import LEVELS, Field, Level, info_key, is_text
 from fwsync.plan.importing import Held

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from fwsync.csvtext import unescaped
 from fwsync.errors import InputFileError
 from fwsync.plan import values
 from fwsync.plan.columns import Columns
-from fwsync.plan.csvtext import unescaped
 from fwsync.plan.facts import Facts
 from fwsync.plan.fields import LEVELS, Field, is_text
 from fwsync.plan.row import LEAST_OF_AGES, CellError, FindFiles, Noticed, Row, RowError, Values, key_of

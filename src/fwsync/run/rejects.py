@@ -10,8 +10,8 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from fwsync.csvtext import escaped
 from fwsync.plan.columns import ERROR_COLUMN
-from fwsync.plan.csvtext import escaped
 from fwsync.plan.row import RowError
 from fwsync.plan.table import Record, Sheet
 from fwsync.run.journal import Journal

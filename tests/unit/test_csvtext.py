@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fwsync.plan.csvtext import escaped, unescaped
+from fwsync.csvtext import escaped, unescaped
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""The containers that a selection means, for what is not about files: reports, collections, gears.
+
+Where the selection wishes anything of files (`--type nifti`), a container is in if such a file is on it or below it;
+else every container is in that the wishes about containers leave. A wish about a level further down (`--acquisition`
+for a report on sessions) leaves in what has such a container below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from fwsync.client.api import Flywheel
+from fwsync.model import Container
+from fwsync.operations.gathering import Gatherer, Receiver
+from fwsync.operations.scope import Scope
+from fwsync.plan.candidates import Above, Candidate
+from fwsync.plan.selecting import Tree
+from fwsync.selection import LEVELS, Selection
+
+
+class Found(NamedTuple):
+    """One container: what is above it and itself, by level from the project down, and what was kept of it."""
+
+    above: dict[str, Above]
+    kept: Any
+
+
+class Selected(Receiver):
+    """Takes in containers of `levels`.
+
+    `keep(container, level)` is what to remember of each, so that a hundred thousand of them need little memory; `file`
+    is told of every selected file, where that is wanted. `info`: the listings bring custom info.
+    """
+
+    def __init__(
+        self,
+        selection: Selection,
+        levels: tuple[str, ...],
+        keep: Callable[[Container, str], Any] = lambda _container, _level: None,
+        *,
+        file: Callable[[Candidate], None] | None = None,
+        info: bool = False,
+    ) -> None:
+        self.levels, self.info = levels, info
+        self.files = selection.names_files or file is not None
+        self._by_files = selection.names_files
+        self._keep, self._file = keep, file
+        self._kept: dict[str, Any] = {}
+        self._in: dict[str, dict[str, dict[str, Above]]] = {level: {} for level in levels}
+        self._with_files: set[str] = set()
+
+    async def gather(self, fw: Flywheel, selection: Selection, scope: Scope) -> list[str]:
+        """Look through the scope. Lines for a person, such as why files are left out."""
+        gatherer = Gatherer(fw, selection, scope, self)
+        await gatherer.run()
+        return gatherer.notes
+
+    def of(self, level: str) -> Iterator[Found]:
+        """The containers of a level that are in, by the labels above them and their own."""
+        found = self._in[level]
+        ids = (ident for ident in found if not self._by_files or ident in self._with_files)
+        for ident in sorted(ids, key=lambda ident: [(one.label, one.id) for one in found[ident].values()]):
+            yield Found(found[ident], self._kept.get(ident))
+
+    def container(self, container: Container, level: str) -> None:
+        """Remember what is wanted of it."""
+        if level in self.levels and (kept := self._keep(container, level)) is not None:
+            self._kept[container.id] = kept
+
+    async def tree(self, tree: Tree) -> None:
+        """Which containers of a project are in."""
+        for level in self.levels:
+            depth = max((LEVELS.index(one) for one in {level, *tree.required}), default=0)
+            deepest = LEVELS[depth]
+            for ident in tree.all[deepest]:
+                chain = tree.chain(tree.full({deepest: ident}))
+                if chain is not None and level in chain:
+                    upto = LEVELS[: LEVELS.index(level) + 1]
+                    self._in[level][chain[level].id] = {one: chain[one] for one in upto if one in chain}
+
+    async def take(self, candidates: list[Candidate]) -> None:
+        """Files that are in: so are the containers that they are on."""
+        for one in candidates:
+            self._with_files.update(above.id for above in one.above.values())
+            if self._file is not None:
+                self._file(one)
