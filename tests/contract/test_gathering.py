@@ -17,8 +17,8 @@ from fwsync.client import paging
 from fwsync.client.api import Flywheel
 from fwsync.config import NetworkSettings
 from fwsync.errors import RemoteError, UsageError
-from fwsync.operations.gathering import Gatherer, Wishes
 from fwsync.operations.scope import Scope
+from fwsync.operations.shelving import Shelving, Wishes, shelve
 from fwsync.plan.layout import Layout
 from fwsync.plan.selecting import unmet
 from fwsync.run.shelf import Shelf
@@ -105,7 +105,7 @@ class Site:
 
 
 @asynccontextmanager
-async def gathered(tmp_path: Path, site: Site, selection: Selection) -> AsyncIterator[tuple[Shelf, Gatherer]]:
+async def gathered(tmp_path: Path, site: Site, selection: Selection) -> AsyncIterator[tuple[Shelf, Shelving]]:
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", site.answer)
     async with TestServer(app, host="127.0.0.1") as server:
@@ -113,10 +113,9 @@ async def gathered(tmp_path: Path, site: Site, selection: Selection) -> AsyncIte
         async with Flywheel.from_key(key, QUICK) as fw:
             scope = await Scope.open(fw, selection)
             with Shelf(tmp_path, "linux") as shelf:
-                gatherer = Gatherer(fw, selection, scope, shelf, Wishes(layout=Layout.parse("")))
-                await gatherer.run()
+                shelving = await shelve(fw, selection, scope, shelf, Wishes(layout=Layout.parse("")))
                 shelf.settle()
-                yield shelf, gatherer
+                yield shelf, shelving
 
 
 def paths(shelf: Shelf) -> list[str]:
@@ -197,9 +196,9 @@ async def test_a_listing_that_breaks_midway_is_never_short(tmp_path: Path) -> No
 
 async def test_a_collection_leaves_its_acquisitions_in(tmp_path: Path) -> None:
     site = Site(40)
-    async with gathered(tmp_path, site, Selection(collection="mine")) as (shelf, gatherer):
+    async with gathered(tmp_path, site, Selection(collection="mine")) as (shelf, shelving):
         assert sorted(path.rsplit("/", 1)[-1] for path in paths(shelf)) == [f"{n}.nii.gz" for n in range(6)]
-        assert unmet(Selection(collection="mine"), gatherer.tally) == ""
+        assert unmet(Selection(collection="mine"), shelving.tally) == ""
     with pytest.raises(UsageError, match="did you mean mine"):
         async with gathered(tmp_path, site, Selection(collection="mien")):
             pass
