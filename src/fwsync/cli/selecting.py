@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import click
@@ -98,13 +99,41 @@ _LIMITS = (
 
 def limiting(command: F) -> F:
     """Add the flags that say how much comes down in one run, and in which order."""
-    for flag in reversed(_LIMITS):
-        command = flag(command)
-    return command
+    return _add(command, _LIMITS)
 
 
 def selecting(command: F) -> F:
     """Add the flags of a selection."""
-    for flag in reversed((*_WHERE, *_FILES, *_ANALYSES)):
+    return _add(command, (*_WHERE, *_FILES, *_ANALYSES))
+
+
+def selecting_containers(command: F) -> F:
+    """Add the flags of a selection for what is about containers: all but those that say which part of a file comes."""
+    return _add(command, (*_WHERE, *(flag for flag in (*_FILES, *_ANALYSES) if _name(flag) not in PARTS)))
+
+
+PARTS = frozenset({"file_version", "members", "unzip"})
+"""What a selection says of the inside and the past of files."""
+
+
+def given_of(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags of a selection that were given, taken out of all flags of a command."""
+    names = [name for name in flags if name in _names()]
+    return {name: value for name in names if (value := flags.pop(name)) not in (None, ())}
+
+
+@lru_cache(maxsize=1)
+def _names() -> frozenset[str]:
+    return frozenset(_name(flag) for flag in (*_WHERE, *_FILES, *_ANALYSES))
+
+
+def _name(flag: Callable[[Any], Any]) -> str:
+    held = click.Command("probe")
+    flag(held)
+    return str(held.params[0].name)
+
+
+def _add(command: F, flags: Iterable[Callable[[F], F]]) -> F:
+    for flag in reversed(tuple(flags)):
         command = flag(command)
     return command

@@ -17,7 +17,7 @@ from fwsync.library.listing import Listing
 from fwsync.library.running import Running, Work
 from fwsync.model import Acquisition, Gear, Group, Project, Session, Subject, User
 from fwsync.operations.attaching import upload
-from fwsync.operations.downloading import FORMS, WISHES, download_selection, with_wishes
+from fwsync.operations.downloading import FORMS, download_selection, with_wishes
 from fwsync.operations.exporting import Exported, export_project
 from fwsync.operations.importing import import_csv
 from fwsync.operations.looking import Line, containers, list_path, tree
@@ -25,6 +25,7 @@ from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan, plan_import
 from fwsync.operations.projects import find_container, near
 from fwsync.operations.retrying import retry
+from fwsync.operations.selections import WISHES
 from fwsync.operations.transfers import download
 from fwsync.operations.uploading import upload_folder
 from fwsync.run.journal import RunRecord

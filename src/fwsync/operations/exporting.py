@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
-import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
@@ -16,14 +14,14 @@ import msgspec
 
 from fwsync.client.api import Flywheel
 from fwsync.client.nouns import Noun
-from fwsync.errors import TargetError, UsageError
+from fwsync.errors import UsageError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.model import Reference, parent_of
 from fwsync.operations.projects import find_project, project_path
 from fwsync.plan.exporting import Column, Losses, Survey, cells_of, header_line, kept, label_of, row_lines
 from fwsync.plan.importing import Held
+from fwsync.run import output
 from fwsync.run.spool import Spool
-from fwsync.run.tree import disk_errors
 
 BATCH = 1000
 OTHER_FORMATS = (".xlsx", ".xls", ".gz", ".tsv")
@@ -117,12 +115,7 @@ def _checked(path: Path) -> Path:
     """Where to write, after what can be told at once was told; a link leads to the file that is replaced."""
     if path.name.lower().endswith(OTHER_FORMATS):
         raise UsageError(f"{path}: export writes plain CSV; name it {path.name.split('.')[0] or 'subjects'}.csv")
-    path = path.expanduser().resolve()
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path}: is no regular file; name another, or write to standard output by --out -")
-    if not path.parent.is_dir():
-        raise TargetError(f"{path.parent}: no such folder; make it first")
-    return path
+    return output.place(path)
 
 
 def _write(spool: Spool, project_id: str, to: Path | BinaryIO, force: bool, out: Exported) -> int:
@@ -141,41 +134,16 @@ def _write(spool: Spool, project_id: str, to: Path | BinaryIO, force: bool, out:
         return kept(spool.held(), project_id, Losses())
 
     if isinstance(to, Path):
-        out.changed = _to_file(to, containers(), columns, force, out)
+        out.changed = output.write(to, _pieces(containers(), columns, out), force=force)
     else:
-        _to_stream(to, containers(), columns, out)
+        to.writelines(_pieces(containers(), columns, out))
         to.flush()
     return sum(counts) + losses.left_out
 
 
-def _to_stream(
-    stream: BinaryIO, containers: Iterable[Held], columns: tuple[tuple[Column, ...], ...], out: Exported
-) -> None:
-    stream.write(header_line(columns).encode())
+def _pieces(containers: Iterable[Held], columns: tuple[tuple[Column, ...], ...], out: Exported) -> Iterator[bytes]:
+    yield header_line(columns).encode()
     lines = row_lines(containers, columns)
     while batch := list(islice(lines, BATCH)):
-        stream.write("".join(batch).encode())
         out.rows += len(batch)
-
-
-def _to_file(
-    path: Path, containers: Iterable[Held], columns: tuple[tuple[Column, ...], ...], force: bool, out: Exported
-) -> bool:
-    """Through a partial file, so that a crash leaves the old one or the new one; whether the file changed."""
-    partial = path.with_name(f".fwsync-{os.getpid()}.part")
-    with disk_errors(path):
-        try:
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                _to_stream(file, containers, columns, out)
-                file.flush()
-                os.fsync(file.fileno())
-            if path.exists():
-                if filecmp.cmp(partial, path, shallow=False):
-                    return False
-                if not force:
-                    raise UsageError(f"{path}: exists with other content; overwrite it by --force")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    return True
+        yield "".join(batch).encode()

@@ -14,11 +14,10 @@ from fwsync.operations.bringing import Sync, bring
 from fwsync.operations.context import Context
 from fwsync.operations.projects import project_path
 from fwsync.operations.scope import Scope
-from fwsync.operations.selections import selection_of
-from fwsync.operations.shelving import Shelving, Wishes, shelve
+from fwsync.operations.selections import refuse_empty, selection_of
+from fwsync.operations.shelving import Wishes, shelve
 from fwsync.operations.turns import tree_of, turn
 from fwsync.plan.layout import Layout
-from fwsync.plan.selecting import unmet
 from fwsync.plan.syncing import Brake
 from fwsync.plan.unpacking import Limits
 from fwsync.run.shelf import Shelf
@@ -48,8 +47,8 @@ async def _mirror(context: Context, *, dry: bool, new_tree: bool, claims_as: str
     scope = await Scope.open(context.fw, selection)
     with Shelf(context.settings.state_folder, settings.platform) as shelf:
         found = await shelve(context.fw, selection, scope, shelf, wishes)
-        if not settings.allow_empty:
-            refuse_empty(found, selection)
+        if not (settings.allow_empty or found.may_hold_more):
+            refuse_empty(selection, scope.tally, scope)
         return await bring(
             context,
             "mirror",
@@ -81,17 +80,6 @@ def wishes_of(settings: MirrorSettings, selection: Selection) -> Wishes:
         sidecars=settings.sidecar == "json",
         kept_times=settings.keep_times,
     )
-
-
-def refuse_empty(found: Shelving, selection: Selection) -> None:
-    """UsageError for a pattern, condition or query that matches nothing, with near names."""
-    if found.troubles and selection.looks_inside:
-        return  # what could not be read may hold it
-    line = unmet(selection, found.tally) or found.scope.unmet()
-    if selection.query and found.scope.hits is not None and not found.scope.hits:
-        line = line or f"--query {selection.query}: finds nothing"
-    if line:
-        raise UsageError(f"{line}; --allow-empty accepts nothing")
 
 
 def arguments_of(settings: MirrorSettings, selection: Selection, scope: Scope) -> dict[str, Any]:

@@ -7,13 +7,17 @@ for a report on sessions) leaves in what has such a container below it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from fwsync.client.api import Flywheel
+from fwsync.config import SelectionSettings, Settings
 from fwsync.model import Container
 from fwsync.operations.gathering import Gatherer, Receiver
 from fwsync.operations.scope import Scope
+from fwsync.operations.selections import refuse_empty, selection_at, wished
 from fwsync.plan.candidates import Above, Candidate
 from fwsync.plan.selecting import Tree
 from fwsync.selection import LEVELS, Selection
@@ -24,6 +28,30 @@ class Found(NamedTuple):
 
     above: dict[str, Above]
     kept: Any
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command that is no mirror was asked to be about. `wishes` are those of its own flags (or keywords) and of
+    the selection they name, never those of `[mirror]`; `paths` are given by themselves; `project` is meant where none
+    is named."""
+
+    wishes: SelectionSettings = SelectionSettings()
+    paths: tuple[str, ...] = ()
+    project: str = ""
+    allow_empty: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings, given: Mapping[str, Any], paths: Sequence[str] = ()) -> Asked:
+        """From flags or keywords by name, `allow_empty` among them; None means not given. UsageError as `wished`."""
+        held = dict(given)
+        allow_empty = bool(held.pop("allow_empty", None))
+        wishes = wished(settings, held)
+        return cls(wishes=wishes, paths=tuple(paths), project=settings.site.project, allow_empty=allow_empty)
+
+    @property
+    def selection(self) -> Selection:
+        """The same as a value. UsageError for what can't be read."""
+        return selection_at(self.wishes, self.paths, self.project)
 
 
 class Selected(Receiver):
@@ -42,7 +70,9 @@ class Selected(Receiver):
         file: Callable[[Candidate], None] | None = None,
         info: bool = False,
     ) -> None:
-        self.levels, self.info = levels, info
+        self.levels, self.info, self._selection = levels, info, selection
+        self.scope: Scope
+        self.notes: list[str] = []
         self.files = selection.names_files or file is not None
         self._by_files = selection.names_files
         self._keep, self._file = keep, file
@@ -50,11 +80,15 @@ class Selected(Receiver):
         self._in: dict[str, dict[str, dict[str, Above]]] = {level: {} for level in levels}
         self._with_files: set[str] = set()
 
-    async def gather(self, fw: Flywheel, selection: Selection, scope: Scope) -> list[str]:
-        """Look through the scope. Lines for a person, such as why files are left out."""
-        gatherer = Gatherer(fw, selection, scope, self)
+    async def gather(self, fw: Flywheel, asked: Asked) -> None:
+        """Look through what is asked for. `scope` and `notes` (lines for a person, such as why files are left out) are
+        known then. UsageError where something of it matches nothing, unless that is allowed."""
+        self.scope = await Scope.open(fw, self._selection)
+        gatherer = Gatherer(fw, self._selection, self.scope, self)
         await gatherer.run()
-        return gatherer.notes
+        self.notes = gatherer.notes
+        if not asked.allow_empty:
+            refuse_empty(self._selection, self.scope.tally, self.scope, asked.paths)
 
     def of(self, level: str) -> Iterator[Found]:
         """The containers of a level that are in, by the labels above them and their own."""

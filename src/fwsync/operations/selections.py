@@ -1,14 +1,64 @@
-"""What a person wrote to a Selection: flags, `[mirror]` and `[selections.NAME]` alike."""
+"""What a person wrote to a Selection: flags, `[mirror]` and `[selections.NAME]` alike; and a selection of nothing."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from fwsync.config import SelectionSettings
+import msgspec
+
+from fwsync.config import SelectionSettings, Settings
 from fwsync.errors import InputFileError, UsageError
-from fwsync.selection import Selection, parse_classification, parse_moment, parse_size, parse_where
+from fwsync.operations.projects import near
+from fwsync.operations.scope import Scope
+from fwsync.plan.selecting import Tally, unmet
+from fwsync.selection import Selection, parse_classification, parse_moment, parse_size, parse_where, split_path
+
+WISHES = (*SelectionSettings.__struct_fields__, "select")
+"""The names of what selects, as flags and as keywords."""
+
+
+def wished(settings: Settings, given: Mapping[str, Any]) -> SelectionSettings:
+    """The wishes of a command that is no mirror: those of `given` (names of `WISHES`; None means not given), on top of
+    the selection of the configuration that `select` names. `[mirror]` has wishes for the nightly mirror alone.
+
+    UsageError where the configuration has no selection of that name.
+    """
+    held = {name: value for name, value in given.items() if value is not None}
+    base, select = SelectionSettings(), held.pop("select", "")
+    if select:
+        if select not in settings.selections:
+            raise UsageError(f"there is no selection {select!r}{near(select, settings.selections)}")
+        base = settings.selections[select]
+    return msgspec.structs.replace(base, **held)
+
+
+def selection_at(wishes: SelectionSettings, paths: Sequence[str], project: str) -> Selection:
+    """The selection that these wishes mean at or below `paths`, group/project/... each; without any, in the projects
+    that are wished, or in `project`."""
+    if not paths:
+        return selection_of(wishes, project)
+    elsewhere = ("project", "group", "collection", "all_projects", "from_file")
+    if also := next((name for name in elsewhere if getattr(wishes, name)), ""):
+        raise UsageError(f"--{also.replace('_', '-')} and {paths[0]}: name what you want by one of them")
+    if short := next((path for path in paths if len(split_path(path)) < 2), ""):
+        raise UsageError(f"{short}: a path begins with group/project; name groups by --group")
+    return msgspec.structs.replace(selection_of(wishes), paths=tuple(dict.fromkeys(paths)))
+
+
+def refuse_empty(selection: Selection, tally: Tally, scope: Scope, paths: Sequence[str] = ()) -> None:
+    """UsageError for a pattern, condition, path or query that matches nothing, with near names. `paths` are those that
+    were given by themselves, and not in a file."""
+    line = unmet(selection, tally) or scope.unmet()
+    if selection.query and scope.hits is not None and not scope.hits:
+        line = line or f"--query {selection.query}: finds nothing"
+    if paths:
+        line = line.removeprefix("--from-file ")
+    if line:
+        raise UsageError(f"{line}; --allow-empty accepts nothing")
 
 
 def selection_of(wished: SelectionSettings, project: str = "") -> Selection:

@@ -87,6 +87,11 @@ class Shelving(Receiver):
             places += self._place(one)
         self._shelf.add(places)
 
+    @property
+    def may_hold_more(self) -> bool:
+        """Whether a zip that was to be looked into could not be read: what is not found may be in it."""
+        return bool(self.troubles) and self._selection.looks_inside
+
     def told(self) -> list[str]:
         """How many files the layout has no place for."""
         if not self._unplaced:

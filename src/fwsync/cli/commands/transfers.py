@@ -104,7 +104,8 @@ def download(common: Common, paths: tuple[str, ...], to: str, dry_run: bool, new
       fwsync download --project lab/study --session 'ses-*' --include '*.json' --layout flat --to here
     """
     from fwsync.cli.start import run_summary
-    from fwsync.operations.downloading import FORMS, WISHES, download_selection, with_wishes
+    from fwsync.operations.downloading import FORMS, download_selection, with_wishes
+    from fwsync.operations.selections import WISHES
     from fwsync.operations.transfers import download as operate
 
     given = {name: value for name, value in flags.items() if value not in (None, ())}
