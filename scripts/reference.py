@@ -16,7 +16,8 @@ import msgspec
 from fwsync.cli.main import COMMANDS, cli
 from fwsync.cli.options import Common
 from fwsync.config import SECTIONS, SHORT_NAMES, SelectionSettings
-from fwsync.operations.downloading import FORMS, WISHES
+from fwsync.operations.downloading import FORMS
+from fwsync.operations.selections import WISHES
 from fwsync.plan.fields import AGE_UNITS, LEVELS, ROW_WIDE, SPELLINGS, TYPES, names_of
 from fwsync.plan.layout import FIELDS, NAMED
 from fwsync.sandbox.command import parser
