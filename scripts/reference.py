@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 import click
 import msgspec
 
+from fwsync.cli.lazy import LazyGroup
 from fwsync.cli.main import COMMANDS, cli
 from fwsync.cli.options import Common
 from fwsync.config import SECTIONS, SHORT_NAMES, SelectionSettings
@@ -242,17 +243,30 @@ def commands_page() -> str:
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
-        out += ["", f"## fwsync {name}", ""]
-        if name == "sandbox":
-            out += ["```", parser().format_help().rstrip(), "```"]
-            continue
-        arguments = " ".join(p.make_metavar(context) for p in command.params if isinstance(p, click.Argument))
-        out += [f"`fwsync {name} {arguments}`".replace(" `", "`"), ""]
-        out.append(help_text(command.help or ""))
-        own = [p for p in command.params if isinstance(p, click.Option) and p.name not in common]
-        if own:
-            out += ["", "| flag | value | meaning |", "|---|---|---|", *(option_row(p) for p in own)]
+        out += command_section(command, name, common)
     return "\n".join(out) + "\n"
+
+
+def command_section(command: click.Command, name: str, common: set[str]) -> list[str]:
+    """What a command does and its flags; a group's commands one after the other."""
+    out = ["", f"## fwsync {name}", ""]
+    if name == "sandbox":
+        return [*out, "```", parser().format_help().rstrip(), "```"]
+    context = click.Context(command)
+    if isinstance(command, LazyGroup):
+        out.append(help_text(command.help or ""))
+        for below in command.list_commands(context):
+            held = command.get_command(context, below)
+            assert held is not None
+            out += command_section(held, f"{name} {below}", common)
+        return out
+    arguments = " ".join(p.make_metavar(context) for p in command.params if isinstance(p, click.Argument))
+    out += [f"`fwsync {name} {arguments}`".replace(" `", "`"), ""]
+    out.append(help_text(command.help or ""))
+    own = [p for p in command.params if isinstance(p, click.Option) and p.name not in common]
+    if own:
+        out += ["", "| flag | value | meaning |", "|---|---|---|", *(option_row(p) for p in own)]
+    return out
 
 
 def layout_page() -> str:

@@ -86,6 +86,7 @@ def test_help_loads_no_room(tmp_path: Path) -> None:
         "fwsync",
         "fwsync.cli",
         "fwsync.cli.garbage",
+        "fwsync.cli.lazy",
         "fwsync.cli.main",
     }
     assert loaded & {"aiohttp", "anyio", "asyncio", "msgspec", "ssl"} == set()
