@@ -134,6 +134,8 @@ COMMENTS = {
     "push.exclude": "Patterns over paths of files and folders to leave out.",
     "push.subject": "Patterns over the names of the tree's subject folders; none: all.",
     "push.session": "Patterns over the names of the tree's session folders; none: all.",
+    "push.acquisition": "Patterns over the names of the tree's acquisition folders; none: all.",
+    "push.only": "Which changes go back: all, changed (mirrored files with other bytes), or new (files not mirrored).",
     "push.hidden": "Take new hidden files and folders too; mirrored ones are always looked at.",
     "push.on_conflict": "Files that changed on the site too: error, skip, or update (a new version on top).",
     "state": "Where fwsync keeps its journal and locks: on local disk, never in a target tree.",

@@ -174,6 +174,8 @@ class PushSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     exclude: tuple[str, ...] = ()
     subject: tuple[str, ...] = ()
     session: tuple[str, ...] = ()
+    acquisition: tuple[str, ...] = ()
+    only: Literal["all", "changed", "new"] = "all"
     hidden: bool = False
     on_conflict: Literal["error", "skip", "update"] = "error"
 

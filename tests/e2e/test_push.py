@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -235,50 +236,167 @@ def test_what_has_no_place_is_rejected_and_the_rest_goes_on(person: Person, stud
     assert held(study)[".notes"] == b"hidden"
 
 
-def test_layouts_that_say_less(person: Person, study: Any) -> None:
-    """By another layout changed files go back all the same; new ones only where the layout keeps containers apart."""
-    root = mirror(person, study, "--layout", "{subject}/{session}/{file.name}").parent
+def test_new_files_by_a_layout_that_says_less(person: Person, study: Any) -> None:
+    """A new file goes to the one container whose files lie in its folder; where there are several nothing is guessed."""
+    layout = ("--layout", "{subject}/{session}/{file.name}")
+    root = mirror(person, study, *layout).parent
     (root / "sub-1/ses-1/T1w.nii.gz").write_bytes(b"changed")
-    (root / "sub-1/ses-1/report.txt").write_bytes(b"of the session")
+    (root / "sub-1/ses-1/report.txt").write_bytes(b"of the session, or of a scan?")
+    (root / "sub-1/consent.txt").write_bytes(b"of the subject")
     (root / "new.txt").write_bytes(b"of the project")
-    assert push(person)["states"] == {"done": 3, "unchanged": 6}
-    now = held(study)
-    assert now["sub-1/ses-1/T1w/T1w.nii.gz"] == b"changed"
-    assert now["sub-1/ses-1/report.txt"] == b"of the session"
-    assert now["new.txt"] == b"of the project"
-    again = person.types(
-        "mirror", "--project", path_of(study), "--to", "out", "--layout", "{subject}/{session}/{file.name}", "--json"
-    )
+    before = held(study)
+    done = person.types("push", "out")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "sub-1/ses-1/report.txt, files of several containers lie in its folder" in done.stdout
+    assert held(study) == {
+        **before,
+        "sub-1/ses-1/T1w/T1w.nii.gz": b"changed",
+        "sub-1/consent.txt": b"of the subject",
+        "new.txt": b"of the project",
+    }
+    again = person.types("mirror", "--project", path_of(study), "--to", "out", *layout, "--json")
     assert set(told(again)["states"]) == {"unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("layout", "folder", "name"),
+    [
+        ("{subject}_{acquisition}/{file.name}", "sub-2_T2w", "new.txt"),
+        ("{subject.id}/{session}-{acquisition}/data/{file.name}", "*/ses-1-T2w/data", "new.txt"),
+        ("{subject}_{acquisition}/{subject}_{file.name}", "sub-2_T2w", "sub-2_new.txt"),
+    ],
+    ids=["joined", "folders-of-its-own", "other-names"],
+)
+def test_any_layout_whose_folders_are_of_one_container(
+    person: Person, study: Any, layout: str, folder: str, name: str
+) -> None:
+    out = mirror(person, study, "--layout", layout).parent
+    place = next(found for found in out.glob(folder) if any(b"sub-2" in f.read_bytes() for f in found.iterdir()))
+    (place / name).write_bytes(b"new")
+    done = push(person)
+    assert (done["states"], done["exit_code"]) == ({"done": 1, "unchanged": 7}, 0)
+    assert held(study)[f"sub-2/ses-1/T2w/{name}"] == b"new"
+    assert set(push(person)["states"]) == {"unchanged"}
+    again = told(person.types("mirror", "--project", path_of(study), "--to", "out", "--layout", layout, "--json"))
+    assert again["exit_code"] == 0
+    assert again["bytes"] == 0, "the new file is known; at most it gets the name that the layout gives it"
+    assert [found.read_bytes() for found in place.glob(f"*{name}")] == [b"new"]
+    assert set(push(person)["states"]) == {"unchanged"}
+
+
+def test_a_flat_folder_is_of_many_containers(person: Person, study: Any) -> None:
     flat = person.types("mirror", "--project", path_of(study), "--to", "flat", "--layout", "flat")
     assert flat.returncode == 0, flat.stdout + flat.stderr
     (person.work / "flat/sub-2_ses-1_T2w_T2w.nii.gz").write_bytes(b"flat change")
     (person.work / "flat/sub-2_ses-1_T2w_new.txt").write_bytes(b"flat new")
+    (person.work / "flat/below").mkdir()
+    (person.work / "flat/below/new.txt").write_bytes(b"flat new")
     done = person.types("push", "flat")
     assert done.returncode == 3
-    assert (
-        "sub-2_ses-1_T2w_new.txt, the tree's layout gives files other folders or names than the site's" in done.stdout
-    )
+    assert "sub-2_ses-1_T2w_new.txt, files of several containers lie in its folder" in done.stdout
+    assert "below/new.txt, the tree's layout gives files other folders or names than the site's" in done.stdout
     assert held(study)["sub-2/ses-1/T2w/T2w.nii.gz"] == b"flat change"
 
 
-def test_outputs_of_gears_and_members_of_zips_stay_as_they_are(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_just_changed_or_just_new_files_and_acquisitions(person: Person, study: Any) -> None:
+    root = mirror(person, study)
+    before = held(study)
+    changed = {f"sub-{n}/ses-1/{scan}/{scan}.nii.gz": b"changed" for n in (1, 2) for scan in ("T1w", "T2w")}
+    new = {"sub-1/ses-1/T1w/mask.nii": b"new", "sub-1/ses-1/log.txt": b"new"}
+    for path, data in {**changed, **new}.items():
+        (root / path).write_bytes(data)
+    assert push(person, "--acquisition", "T2*", "--subject", "sub-1")["states"] == {"done": 1}
+    assert held(study) == {**before, "sub-1/ses-1/T2w/T2w.nii.gz": b"changed"}
+    done = person.types("push", "out", "--only", "new")
+    assert "mirrored files with another size or time, left out: 3" in done.stdout + done.stderr
+    assert held(study) == {**before, **new, "sub-1/ses-1/T2w/T2w.nii.gz": b"changed"}
+    (root / "later.txt").write_bytes(b"new")
+    done = person.types("push", "out", "--only", "changed")
+    assert "new files, left out: 1" in done.stdout + done.stderr
+    assert "gone here" not in done.stdout + done.stderr
+    assert held(study) == {**before, **new, **changed}
+    assert push(person, "--only", "all")["states"]["done"] == 1
+
+
+# --- analyses ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data of a site with two runs of a gear, one on each of two sessions."""
+    data = tmp_path_factory.mktemp("runs") / "data"
     fill(data, sessions=2, files_each=1)
-    with sandbox("--data", str(data)) as site:
+    return data
+
+
+def outputs(site: Site) -> dict[str, tuple[int, bytes]]:
+    """Version and bytes of each output of the first session's run, as the SDK reads them."""
+    client = site.sdk()
+    analysis = client.get_analysis(client.lookup("lab/study/sub-0000/ses-1").reload().analyses[0].id)
+    return {file.name: (file.version, analysis.read_file(file.name)) for file in analysis.files}
+
+
+@pytest.mark.parametrize("flags", [(), ("--signed-urls", "--part-threshold", "400000")], ids=["direct", "signed"])
+def test_changed_and_new_outputs_go_to_the_same_analysis(tmp_path: Path, runs: Path, flags: tuple[str, ...]) -> None:
+    shutil.copytree(runs, tmp_path / "data")
+    with sandbox("--data", str(tmp_path / "data"), *flags) as site:
         person = Person(tmp_path / "home", site.key)
-        for flags in ((), ("--member", "*/values.bin")):
-            done = person.types("mirror", "--gear", "maker", "--project", "lab/study", "--to", "out", *flags)
-            assert done.returncode == 0, done.stdout + done.stderr
-        for path in sorted((person.work / "out").rglob("*")):
-            if path.is_file() and path.suffix in (".zip", ".bin") and ".fwsync" not in path.parts:
-                path.write_bytes(b"changed")
+        mirrors = ("mirror", "--project", "lab/study", "--to", "out", "--analyses")
+        assert person.types(*mirrors).returncode == 0
+        place = next((person.work / "out/study/sub-0000/ses-1").glob("*/part-0.zip")).parent
+        (place / "part-0.zip").write_bytes(b"again" * 400_000)
+        (place / "summary.csv").write_bytes(b"a,b\n")
+        done = push(person)
+        assert (done["states"], done["exit_code"]) == ({"done": 2, "unchanged": 1}, 0)
+        assert outputs(site) == {"part-0.zip": (2, b"again" * 400_000), "summary.csv": (1, b"a,b\n")}
+        again = told(person.types(*mirrors, "--json"))
+        assert (again["states"], again["exit_code"]) == ({"unchanged": 3}, 0)
+        assert set(push(person)["states"]) == {"unchanged"}
+
+
+def test_outputs_on_a_site_that_takes_none_fail_alone(tmp_path: Path, runs: Path) -> None:
+    shutil.copytree(runs, tmp_path / "data")
+    with sandbox("--data", str(tmp_path / "data"), "--without", "analysis-outputs") as site:
+        person = Person(tmp_path / "home", site.key)
+        assert person.types("mirror", "--project", "lab/study", "--to", "out", "--analyses").returncode == 0
+        session = person.work / "out/study/sub-0000/ses-1"
+        place = next(session.glob("*/part-0.zip"))
+        place.write_bytes(b"again")
+        (place.parent / "summary.csv").write_bytes(b"a,b\n")
+        (session / "log.txt").write_bytes(b"of the session")
+        before = outputs(site)
         done = person.types("push", "out")
         assert done.returncode == 3, done.stdout + done.stderr
-        assert "belongs to an analysis" in done.stdout
+        assert "this analysis takes no more files" in done.stdout
+        assert "1 uploaded, 1 unchanged, 2 failed" in done.stdout
+        assert "Traceback" not in done.stderr
+        assert outputs(site) == before
+        assert site.sdk().lookup("lab/study/sub-0000/ses-1").read_file("log.txt") == b"of the session"
+        assert place.read_bytes() == b"again"
+
+
+def test_outputs_go_back_and_members_of_zips_stay_as_they_are(tmp_path: Path, runs: Path) -> None:
+    """In a tree of a gear, whose layout gives files other names than the site's."""
+    shutil.copytree(runs, tmp_path / "data")
+    with sandbox("--data", str(tmp_path / "data")) as site:
+        person = Person(tmp_path / "home", site.key)
+        mirrors = ("--gear", "maker", "--project", "lab/study", "--to")
+        assert person.types("mirror", *mirrors, "whole").returncode == 0
+        (path,) = (person.work / "whole/study/sub-0000/ses-1").rglob("*.zip")
+        path.write_bytes(b"again")
+        assert told(person.types("push", "whole", "--json"))["states"] == {"done": 1, "unchanged": 1}
+        assert outputs(site) == {"part-0.zip": (2, b"again")}
+        assert person.types("mirror", *mirrors, "out", "--member", "*/values.bin").returncode in (0, 3)
+        members = sorted((person.work / "out").rglob("*.bin"))
+        for path in members:
+            path.write_bytes(b"changed")
+        (members[0].parent / "new.txt").write_bytes(b"new")
+        done = person.types("push", "out")
+        assert done.returncode == 3, done.stdout + done.stderr
         assert "was taken out of a zip; change the zip itself" in done.stdout
-        assert "incomplete: 4 rejected of 4" in done.stdout
-        assert site.stats()["requests"].get("POST /api/{kind}/{id}/files", 0) == 0
+        assert "new.txt, all files in its folder were taken out of zips" in done.stdout
+        assert f"incomplete: {len(members) + 1} rejected of {len(members) + 1}" in done.stdout
+        assert outputs(site) == {"part-0.zip": (2, b"again")}
 
 
 @pytest.mark.parametrize(

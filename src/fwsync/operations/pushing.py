@@ -31,6 +31,9 @@ from fwsync.run.tree import MARKER, disk_errors
 from fwsync.selection import matches
 from fwsync.work import Plan, SendFile, State, Summary, WorkItem
 
+NARROWED = ("subject", "session", "acquisition")
+"""Levels whose folders a push can be narrowed to."""
+
 BATCH = 500
 """Files that are compared at a time; so many of the index are read, and asked for, together."""
 
@@ -38,7 +41,8 @@ BATCH = 500
 async def push(context: Context, folder: str, *, dry: bool = False) -> Summary:
     """Send what was changed in the tree at `folder` since it was mirrored, and what is new there.
 
-    A changed file becomes a new version of the file that it came from, a new one goes to the container of its folder.
+    A changed file becomes a new version of the file that it came from, a new one goes to the container of its folder;
+    either may be an analysis. `settings.push.only` leaves the changed ones or the new ones out.
     Nothing is deleted on the site. The index then knows what was sent, so that the next mirror has nothing to do.
     """
     root = _root(folder)
@@ -118,7 +122,7 @@ class _Pusher:
         walk = iter(scan)
         while some := await anyio.to_thread.run_sync(lambda: list(islice(walk, BATCH))):
             await self._compare(some)
-        narrowed = any((self._settings.include, self._settings.exclude, self._settings.subject, self._settings.session))
+        narrowed = any(getattr(self._settings, name) for name in ("include", "exclude", *NARROWED))
         gone = 0 if narrowed else await mirrored.count(self._context.journal, str(self._root)) - self._known_here
         notes = [f"mirrored files that are gone here: {gone:,}; nothing is deleted on the site"] if gone > 0 else []
         if not self._spool.count:
@@ -133,11 +137,11 @@ class _Pusher:
 
     def _taking(self) -> Callable[[str], bool]:
         include = self._settings.include
-        wanted = [(level, patterns) for level in ("subject", "session")
+        wanted = [(level, patterns) for level in NARROWED
                   if (patterns := getattr(self._settings, level))]  # fmt: skip
         layout = self._layout
         if wanted and layout is None:
-            raise UsageError("--subject and --session need a tree that fwsync mirror made; use --include")
+            raise UsageError("--subject, --session, --acquisition need a tree that fwsync mirror made; use --include")
 
         def takes(path: str) -> bool:
             if path.rpartition("/")[2].startswith(OWN_PARTIAL):
@@ -164,6 +168,8 @@ class _Pusher:
         changed: list[tuple[Seen, Indexed]] = []
         for one in seen:
             known = index.get(one.path)
+            if self._is_left_out(one, known):
+                continue
             if one.stamp.path != str(self._root / one.path):
                 found.append(Found(one.path, None, "rejected", pushing.LINK))
             elif known is None:
@@ -183,6 +189,17 @@ class _Pusher:
             for one, known in changed:
                 group.start_soon(settle, one, known)
         self._spool.add(found)
+
+    def _is_left_out(self, one: Seen, known: Indexed | None) -> bool:
+        """Whether `only` asks for the other kind of changes. What is as it was mirrored stays in the count."""
+        only = self._settings.only
+        if known is None and only == "changed":
+            self._left["new files, left out"] += 1
+            return True
+        if known is not None and only == "new" and (one.stamp.size, one.stamp.mtime_ns) != (known.size, known.mtime_ns):
+            self._left["mirrored files with another size or time, left out"] += 1
+            return True
+        return False
 
     async def _hash(self, one: Seen) -> str:
         digest = self._hashes.get(one.stamp)
@@ -211,8 +228,6 @@ class _Pusher:
                 return Found(one.path, None, "rejected", pushing.NO_PARENT, known.file_id)
             case "gone":
                 return Found(one.path, None, self._state(), pushing.GONE, known.file_id)
-            case "analysis":
-                return Found(one.path, None, "rejected", pushing.OF_ANALYSIS, known.file_id)
             case "conflict" if self._settings.on_conflict != "update":
                 return Found(one.path, None, self._state(), pushing.CONFLICT, known.file_id)
         assert entry is not None  # noqa: S101 - what the decisions above leave

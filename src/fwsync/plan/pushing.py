@@ -23,10 +23,8 @@ EXISTS: Final = "the site has a file of this name that was not mirrored, with ot
 GONE: Final = "is gone from the site; nothing is put in its place"
 NO_ID: Final = "was mirrored without a file id, which this site did not tell"
 NO_PARENT: Final = "the site does not tell which container it is on"
-OF_ANALYSIS: Final = (
-    "belongs to an analysis, whose files are what a gear or a person made of others; they stay as they are"
-)
 OF_ARCHIVE: Final = "was taken out of a zip; change the zip itself"
+INTO_ARCHIVE: Final = "all files in its folder were taken out of zips; change those, or fwsync upload FILE --to PATH"
 LINK: Final = "is a link; only regular files are pushed"
 NO_HOME: Final = "no mirrored container is known for its folder; fwsync upload creates containers"
 TWO_HOMES: Final = "files of several containers lie in its folder; fwsync upload FILE --to PATH names one"
@@ -38,7 +36,7 @@ LEVELS: Final = ("project", "subject", "session", "acquisition", "analysis")
 KEPT: Final = ("type", "mimetype", "modality", "classification", "tags", "info")
 """What a new version keeps of the old one: a site begins anew with what is not sent."""
 
-Decision = Literal["send", "unchanged", "conflict", "gone", "no id", "no parent", "analysis"]
+Decision = Literal["send", "unchanged", "conflict", "gone", "no id", "no parent"]
 
 
 def decide(known: Indexed, entry: FileEntry | None, size: int, digest: str | None) -> Decision:
@@ -48,7 +46,7 @@ def decide(known: Indexed, entry: FileEntry | None, size: int, digest: str | Non
 
     the site's file                                 decision
     none                                            gone
-    on an analysis, on nobody knows what            analysis, no parent
+    on nobody knows what                            no parent
     same bytes as the local one                     unchanged: a run before sent it, or both changed alike
     the version that was mirrored                   send
     another version                                 conflict
@@ -59,8 +57,6 @@ def decide(known: Indexed, entry: FileEntry | None, size: int, digest: str | Non
         return "gone"
     if entry.parent_ref is None:
         return "no parent"
-    if entry.parent_ref.type == "analysis":
-        return "analysis"
     if digest is not None and entry.hash == digest and entry.size in (None, size):
         return "unchanged"
     same_content = entry.hash == known.hash or not (entry.hash and known.hash)

@@ -1,7 +1,8 @@
 """Which container a new file of a mirrored tree goes to: that of the files in its folder, told by their ids.
 
-Where no mirrored file lies right in the folder, the layout tells which level the folder stands for, and any file below
-it tells which container that is. One document for a folder, and one for its container, are read from the site.
+That holds for any layout, as long as all mirrored files right in the folder are of one container; nothing is guessed
+where they are not. Where none lies there, the layout tells which level the folder stands for, and any file below it
+tells which container that is. One document for a folder, and one for its container, are read from the site.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from fwsync.client.api import Flywheel
 from fwsync.errors import NotFoundError
 from fwsync.model import FileEntry, Reference
 from fwsync.plan.mirroring import Indexed
-from fwsync.plan.pushing import NO_HOME, OF_ANALYSIS, OTHER_NAMES, TWO_HOMES, TreeLayout, ancestor
+from fwsync.plan.pushing import INTO_ARCHIVE, NO_HOME, OTHER_NAMES, TWO_HOMES, TreeLayout, ancestor
 from fwsync.run import mirrored
 from fwsync.run.journal import Journal
 
@@ -58,27 +59,28 @@ class Homes:
             return None
 
     async def _look(self, folder: str) -> Home | str:
-        if self._layout is not None and not self._layout.by_containers:
-            return OTHER_NAMES
-        container = await self._of_neighbours(folder)
-        if container is None or container == TWO_HOMES:
-            container = await self._by_layout(folder) or container or NO_HOME
+        container = await self._of_neighbours(folder) or await self._by_layout(folder)
+        if container is None:
+            known = self._layout is None or self._layout.by_containers
+            return NO_HOME if known else OTHER_NAMES
         if isinstance(container, str):
             return container
-        if container.type == "analysis":
-            return OF_ANALYSIS
         held = await self._fw.noun(container.type).files_of(container.id)
         return Home(container, {entry.name: entry for entry in held})
 
     async def _of_neighbours(self, folder: str) -> Reference | str | None:
         """The one container of all files right in the folder; a reason if there are several, None if there is none."""
-        near = await mirrored.below(self._journal, self._root, folder, right_there=True, limit=MOST_NEIGHBOURS)
-        first = await self._first(near)
+        near = await mirrored.below(
+            self._journal, self._root, folder, right_there=True, members=True, limit=MOST_NEIGHBOURS
+        )
+        if near and all(one.member is not None for one in near):
+            return INTO_ARCHIVE
+        first = await self._first([one for one in near if one.member is None])
         if first is None or first.parent_ref is None:
             return None
         own = first.parent_ref
         held = {entry.file_id for entry in await self._fw.noun(own.type).files_of(own.id)}
-        strays = [one.file_id for one in near if one.file_id not in held]
+        strays = list(dict.fromkeys(one.file_id for one in near if one.file_id not in held))
         if len(strays) > MOST_STRAYS:
             return TWO_HOMES
         for stray in strays:

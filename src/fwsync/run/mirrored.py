@@ -9,13 +9,16 @@ _NAMES = ", ".join(Indexed.__struct_fields__)
 _WHOLE = "root = ? and state = 'present' and file_id not like '%:sidecar'"
 
 
-async def below(journal: Journal, root: str, folder: str, *, right_there: bool, limit: int) -> list[Indexed]:
-    """Whole remote files that fwsync put below a folder of the tree (empty: the root), or right into it."""
+async def below(
+    journal: Journal, root: str, folder: str, *, right_there: bool, limit: int, members: bool = False
+) -> list[Indexed]:
+    """Remote files that fwsync put below a folder of the tree (empty: the root), or right into it; whole ones, or
+    `members` of zips too."""
     prefix = f"{folder}/" if folder else ""
-    query = f"""select {_NAMES} from files where {_WHOLE} and member is null and file_id <> ''
+    query = f"""select {_NAMES} from files where {_WHOLE} and (member is null or ?) and file_id <> ''
         and path >= ? and path < ? and (instr(substr(path, ?), '/') = 0 or not ?) order by path limit ?"""  # noqa: S608
     end = f"{folder}0" if folder else "\U0010ffff"  # 0 is what comes after /
-    values = (root, prefix, end, len(prefix) + 1, right_there, limit)
+    values = (root, members, prefix, end, len(prefix) + 1, right_there, limit)
     rows = await journal.write(lambda c: [tuple(row) for row in c.execute(query, values)])
     return [Indexed(**dict(zip(Indexed.__struct_fields__, row, strict=True))) for row in rows]
 

@@ -80,6 +80,8 @@ class Room:
         self._largest = _limit_of_process()
         self._claims: list[Claim] = []
         self._ended = anyio.Event()
+        self.endings = 0
+        """So many large files are under way no more. What was refused at one count may find room at the next."""
 
     @contextmanager
     def claim(self, path: str, size: int | None, held: int = 0) -> Iterator[Claim]:
@@ -96,15 +98,18 @@ class Room:
         finally:
             self._claims.remove(claim)
             self._looked = float("-inf")
+            self.endings += 1
             self._ended.set()
             self._ended = anyio.Event()
 
     async def sift(self, items: Sequence[WorkItem]) -> tuple[list[WorkItem], list[Failure]]:
         """Of small files that are fetched together: those that fit, one after the other, and those that do not."""
+        judged_at = self.endings
         fit, refused = self._sifted(items)
         for _ in range(AGAIN):
-            if not refused or not await self.given_back():
+            if not refused or not await self.given_back(judged_at):
                 break
+            judged_at = self.endings
             fit, refused = self._sifted(items)
         return fit, refused
 
@@ -184,9 +189,11 @@ class Room:
             self._bound, self._learnt = known, self._clock()
         return DiskFullError(f"{NO_ROOM} ({why}); free some, then run again")
 
-    async def given_back(self) -> bool:
-        """Wait until a large file that may have taken all the room is under way no more; False if there is none, or it
-        takes too long."""
+    async def given_back(self, since: int) -> bool:
+        """Wait until a large file that may have taken all the room is under way no more; at once if one has ended
+        `since` that count of `endings`. False if there is none, or it takes too long."""
+        if self.endings > since:
+            return True
         if not self._claims:
             return False
         ended = self._ended
@@ -199,11 +206,13 @@ async def bring_in_room(
     bring: Callable[[Sequence[FetchFile]], Awaitable[Sequence[Outcome]]], files: Sequence[FetchFile], room: Room
 ) -> list[Outcome]:
     """`bring` small files; those for which there was no room once more when a larger file has given its room back."""
+    judged_at = room.endings
     came = list(await bring(files))
     for _ in range(AGAIN):
         full = [number for number, one in enumerate(came) if _found_no_room(one)]
-        if not full or not await room.given_back():
+        if not full or not await room.given_back(judged_at):
             break
+        judged_at = room.endings
         for number, one in zip(full, await bring([files[number] for number in full]), strict=True):
             came[number] = one
     return [

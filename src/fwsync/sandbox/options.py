@@ -12,6 +12,7 @@ CAPABILITIES = {
     "signed-urls": "no signed upload or download links, whatever --signed-urls says",
     "files-listing": "GET /files answers 404",
     "analyses-listing": "GET /analyses and /projects/{id}/all/analyses answer 404",
+    "analysis-outputs": "POST /analyses/{id}/files is refused with 403: outputs come from gears alone",
     "pagination": "the x-accept-feature `pagination` is ignored: lists are always bare arrays",
     "range": "Range is ignored: downloads always answer 200 with the whole file",
     "zip-members": "`info=true` and `member=` on a file answer 404",

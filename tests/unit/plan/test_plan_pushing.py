@@ -41,10 +41,12 @@ def test_which_level_a_folder_stands_for(text: str, gear: bool, by_depth: list[s
     assert [layout.level_at(depth) for depth in range(len(by_depth))] == by_depth
 
 
-def test_subjects_and_sessions_by_their_folders() -> None:
+def test_subjects_sessions_and_acquisitions_by_their_folders() -> None:
     layout = TreeLayout.parse("", gear=False)
     assert layout.takes("study/sub-01/ses-1/T1w/a.nii", "subject", ["sub-*"])
     assert layout.takes("study/sub-01/ses-1/a.nii", "session", ["x", "ses-1"])
+    assert layout.takes("study/sub-01/ses-1/T1w/a.nii", "acquisition", ["T1*"])
+    assert not layout.takes("study/sub-01/ses-1/T1w.nii", "acquisition", ["T1*"])
     assert not layout.takes("study/sub-01/a.nii", "session", ["*"])
     assert not layout.takes("study/sub-01", "subject", ["*"])  # a file of the project called so
     with pytest.raises(ValueError, match="no folder for each session"):
@@ -64,7 +66,7 @@ def test_subjects_and_sessions_by_their_folders() -> None:
         (entry(version=2, digest="h9"), 9, None, "conflict"),
         (entry(digest=None), 9, None, "send"),
         (entry(on=None), 9, None, "no parent"),
-        (entry(on=Reference(type="analysis", id="x")), 9, None, "analysis"),
+        (entry(on=Reference(type="analysis", id="x")), 9, None, "send"),
     ],
 )
 def test_what_is_decided_of_a_changed_file(

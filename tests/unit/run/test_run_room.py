@@ -137,7 +137,7 @@ async def test_small_files_leave_large_ones_what_these_need(room: Room, free: An
         assert [item.key for item in fit] == ["a", "b"], "the large one will fail: somebody else took its room"
 
 
-async def never() -> bool:
+async def never(_: int) -> bool:
     return False
 
 
@@ -217,6 +217,66 @@ async def test_small_files_wait_for_what_a_large_one_gives_back(room: Room, free
         came = await bring_in_room(bring, [file(1), file(2), file(3)], room)
     assert came == [brought()] * 3
     assert tries == [3, 2]
+
+
+async def test_an_ending_before_the_wait_counts(room: Room, free: Any) -> None:
+    free(GIB)
+    since = room.endings
+    assert not await room.given_back(since), "nothing is under way"
+    with room.claim("a", 5):
+        pass
+    with anyio.fail_after(1):
+        assert await room.given_back(since)
+    assert not await room.given_back(room.endings), "that one was known of"
+
+
+async def test_an_ending_is_not_waited_for_twice_beside_another_large_one(room: Room, free: Any) -> None:
+    """The second one never ends here: without the count a wait would be for it."""
+    free(GIB)
+    with room.claim("b", 5):
+        since = room.endings
+        with room.claim("a", 5):
+            pass
+        with anyio.fail_after(1):
+            assert await room.given_back(since)
+
+
+async def test_small_files_try_again_when_a_large_one_ended_while_they_came(room: Room, free: Any) -> None:
+    free(GIB)
+    tries: list[int] = []
+
+    async def bring(files: Any) -> Any:
+        tries.append(len(files))
+        if len(tries) > 1:
+            return [brought() for _ in files]
+        full = [NotBrought(failure(errno.ENOSPC), 0.1) for _ in files]
+        with room.claim("a", 5):
+            await anyio.sleep(0)
+        return full
+
+    with anyio.fail_after(1):
+        assert await bring_in_room(bring, [file(1), file(2)], room) == [brought()] * 2
+    assert tries == [2, 2]
+
+
+async def test_what_is_refused_is_judged_again_when_a_large_one_ended_meanwhile(
+    room: Room, free: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ending comes right between the refusal and the wait."""
+    free(4096)
+    large = room.claim("a", 3000)
+    large.__enter__()
+    wait = room.given_back
+
+    async def late(since: int) -> bool:
+        if not room.endings:
+            large.__exit__(None, None, None)
+        return await wait(since)
+
+    monkeypatch.setattr(room, "given_back", late)
+    with anyio.fail_after(1):
+        fit, refused = await room.sift([small("b", 2000)])
+    assert ([one.key for one in fit], refused) == (["b"], [])
 
 
 async def test_without_a_large_one_nobody_waits(room: Room, free: Any) -> None:

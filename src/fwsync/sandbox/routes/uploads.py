@@ -28,6 +28,9 @@ MOST_PARTS = 16
 async def upload(request: web.Request) -> web.Response:
     """POST /{kind}/{id}/files: the file documents; with `?ticket=` the two ends of a signed upload."""
     ticket = request.query.get("ticket")
+    site = site_of(request)
+    if not site.options.offers("analysis-outputs") and targets.container(site.db.reader, request).kind == "analysis":
+        raise ApiError(403, "this analysis takes no more files")
     if ticket is None:
         return await _direct(request)
     return await (_complete(request, ticket) if ticket else _begin(request))
