@@ -113,6 +113,9 @@ class Analysis(Container, frozen=True, kw_only=True):
 class Collection(Container, frozen=True, kw_only=True):
     """Acquisitions from anywhere, put together by hand."""
 
+    description: str | None = None
+    curator: Any = None
+
 
 class Project(Container, frozen=True, kw_only=True):
     """A project in a group."""

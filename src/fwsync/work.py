@@ -324,6 +324,21 @@ class DeleteContainer(msgspec.Struct, frozen=True, kw_only=True):
     files: frozenset[str] = frozenset()
 
 
+class NewCollection(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `create.collection`."""
+
+    label: str
+    description: str = ""
+
+
+class Membership(msgspec.Struct, frozen=True, gc=False):
+    """Payload of `add.acquisition` and `remove.acquisition`: an acquisition by its id, and the key of the item, or of
+    the collection, that it is put into or taken out of."""
+
+    id: str
+    collection: str
+
+
 class FetchFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Payload of `download.file` and `download.member`: one version of one file, or one member inside its zip.
 

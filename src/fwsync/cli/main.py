@@ -23,6 +23,7 @@ COMMANDS = {
     "push": ("pushing:push", "Send local changes of a mirrored tree back to where they came from."),
     "upload": ("transfers:upload", "Attach local files to a container."),
     "download": ("transfers:download", "Bring files of containers into a folder."),
+    "collection": ("collections:collection", "List, show and build collections."),
     "ls": ("looking:ls", "List what is right below a path."),
     "tree": ("looking:tree", "Show the hierarchy below a path."),
     "find": ("looking:find", "Find containers by a finder filter."),

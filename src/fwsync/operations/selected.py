@@ -1,8 +1,8 @@
 """The containers that a selection means, for what is not about files: reports, collections, gears.
 
-Where the selection wishes anything of files (`--type nifti`), a container is in if such a file is on it or below it;
-else every container is in that the wishes about containers leave. A wish about a level further down (`--acquisition`
-for a report on sessions) leaves in what has such a container below it.
+Where the selection wishes anything of files (`--type nifti`), or names a path of one, a container is in if such a file
+is on it or below it; else every container is in that the wishes about containers leave. A wish about a level further
+down (`--acquisition` for a report on sessions) leaves in what has such a container below it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from fwsync.operations.gathering import Gatherer, Receiver
 from fwsync.operations.scope import Scope
 from fwsync.operations.selections import refuse_empty, selection_at, wished
 from fwsync.plan.candidates import Above, Candidate
-from fwsync.plan.selecting import Tree
-from fwsync.selection import LEVELS, Selection
+from fwsync.plan.selecting import Paths, Tree
+from fwsync.selection import LEVELS, Selection, split_path
+
+DEEPEST = 5
+"""Segments of an acquisition's path; a longer one is a file's."""
 
 
 class Found(NamedTuple):
@@ -58,7 +61,8 @@ class Selected(Receiver):
     """Takes in containers of `levels`.
 
     `keep(container, level)` is what to remember of each, so that a hundred thousand of them need little memory; `file`
-    is told of every selected file, where that is wanted. `info`: the listings bring custom info.
+    is told of every selected file, where that is wanted. `info`: the listings bring custom info. `finds`: a query is
+    about containers of this level, and not about files.
     """
 
     def __init__(
@@ -69,12 +73,14 @@ class Selected(Receiver):
         *,
         file: Callable[[Candidate], None] | None = None,
         info: bool = False,
+        finds: str = "file",
     ) -> None:
-        self.levels, self.info, self._selection = levels, info, selection
+        self.levels, self.info, self._selection, self._finds = levels, info, selection, finds
         self.scope: Scope
         self.notes: list[str] = []
-        self.files = selection.names_files or file is not None
-        self._by_files = selection.names_files
+        of_files = selection if finds == "file" else msgspec.structs.replace(selection, query="")
+        self._by_files = of_files.names_files or any(len(split_path(path)) > DEEPEST for path in selection.paths)
+        self.files = self._by_files or file is not None
         self._keep, self._file = keep, file
         self._kept: dict[str, Any] = {}
         self._in: dict[str, dict[str, dict[str, Above]]] = {level: {} for level in levels}
@@ -83,7 +89,7 @@ class Selected(Receiver):
     async def gather(self, fw: Flywheel, asked: Asked) -> None:
         """Look through what is asked for. `scope` and `notes` (lines for a person, such as why files are left out) are
         known then. UsageError where something of it matches nothing, unless that is allowed."""
-        self.scope = await Scope.open(fw, self._selection)
+        self.scope = await Scope.open(fw, self._selection, self._finds)
         gatherer = Gatherer(fw, self._selection, self.scope, self)
         await gatherer.run()
         self.notes = gatherer.notes
@@ -104,14 +110,26 @@ class Selected(Receiver):
 
     async def tree(self, tree: Tree) -> None:
         """Which containers of a project are in."""
+        paths = Paths(self._selection.paths, self.scope.path_segments) if self._selection.paths else None
         for level in self.levels:
             depth = max((LEVELS.index(one) for one in {level, *tree.required}), default=0)
             deepest = LEVELS[depth]
             for ident in tree.all[deepest]:
                 chain = tree.chain(tree.full({deepest: ident}))
-                if chain is not None and level in chain:
+                if chain is not None and level in chain and (self._by_files or self._at_a_path(paths, chain)):
                     upto = LEVELS[: LEVELS.index(level) + 1]
                     self._in[level][chain[level].id] = {one: chain[one] for one in upto if one in chain}
+
+    def _at_a_path(self, paths: Paths | None, chain: dict[str, Above]) -> bool:
+        """Whether the deepest of these containers is at or below one of the paths, if any are named."""
+        if paths is None:
+            return True
+        project = chain["project"]
+        names = [(project.note, project.note), *((one.label, one.id) for one in chain.values())]
+        found = paths.find(names)
+        self.scope.tally.met.update(("from-file", path) for path in found)
+        self.scope.tally.saw("from-file", ["/".join(label for label, _ in names[:depth]) for depth in (3, 4)])
+        return bool(found)
 
     async def take(self, candidates: list[Candidate]) -> None:
         """Files that are in: so are the containers that they are on."""
