@@ -71,17 +71,22 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
             return await verify(context, arguments["folder"], wishes)
         case "push":
             return await push(context, arguments["folder"])
-        case "upload" if "folder" in arguments:
-            return await upload_folder(context, arguments["folder"], arguments["to"])
-        case "upload":
-            return await upload(context, arguments["sources"], arguments["to"])
-        case "download" if "wishes" in arguments:
-            return await download_selection(context, arguments["paths"], arguments["to"])
+        case "upload" | "download":
+            return await _moved(context, command, arguments)
         case "collection":
             return await build(context, msgspec.convert(arguments["builds"], list[Build]))
-        case "download":
-            return await download(context, arguments["sources"], arguments["to"])
     raise UsageError(f"run {run}: {command} can't be run again")
+
+
+async def _moved(context: Context, command: str, arguments: dict[str, Any]) -> Summary:
+    """An upload or a download again."""
+    if command == "upload" and "folder" in arguments:
+        return await upload_folder(context, arguments["folder"], arguments["to"])
+    if command == "upload":
+        return await upload(context, arguments["sources"], arguments["to"])
+    if "wishes" in arguments:
+        return await download_selection(context, arguments["paths"], arguments["to"])
+    return await download(context, arguments["sources"], arguments["to"])
 
 
 def _read_standard_input(arguments: dict[str, Any]) -> bool:
