@@ -11,14 +11,21 @@ from typing import Any, Generic, Self, TypeVar, Unpack
 import msgspec
 
 from fwsync import frames
-from fwsync.library.keywords import DownloadKeywords, ImportKeywords, MirrorKeywords, UploadKeywords
+from fwsync.library.keywords import (
+    DownloadKeywords,
+    ImportKeywords,
+    MirrorKeywords,
+    SelectionKeywords,
+    UploadKeywords,
+)
 from fwsync.library.listing import Listing
 from fwsync.library.loop import LoopThread
 from fwsync.library.running import Running
 from fwsync.library.site import PathText, Site, connect
-from fwsync.model import Acquisition, Gear, Group, Project, Session, Subject, User
+from fwsync.model import Acquisition, Collection, Gear, Group, Project, Session, Subject, User
 from fwsync.operations.exporting import Exported
 from fwsync.operations.looking import Line
+from fwsync.report.table import Table
 from fwsync.run.journal import RunRecord
 from fwsync.work import Entry, Outcome, Summary
 
@@ -122,6 +129,22 @@ class BlockingSite:
         """See `Site.apply`."""
         return self._run(self._site.apply(plan))
 
+    def build_collection(
+        self,
+        label: str,
+        paths: str | Sequence[str] = (),
+        *,
+        description: str = "",
+        exact: bool = False,
+        max_remove: str = "",
+        **wishes: Unpack[SelectionKeywords],
+    ) -> BlockingRunning[Outcome]:
+        """See `Site.build_collection`."""
+        running = self._site.build_collection(
+            label, paths, description=description, exact=exact, max_remove=max_remove, **wishes
+        )
+        return self._run(running)
+
     def retry(self, run: str) -> BlockingRunning[Outcome]:
         """See `Site.retry`."""
         return self._run(self._site.retry(run))
@@ -171,6 +194,14 @@ class BlockingSite:
     def gears(self) -> BlockingListing[Gear]:
         """See `Site.gears`."""
         return self._list(self._site.gears())
+
+    def collections(self) -> BlockingListing[Collection]:
+        """See `Site.collections`."""
+        return self._list(self._site.collections())
+
+    def collection(self, label: str) -> Table:
+        """See `Site.collection`."""
+        return self._loop.call(lambda: self._site.collection(label))
 
     def whoami(self) -> User:
         """See `Site.whoami`."""

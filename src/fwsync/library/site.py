@@ -12,11 +12,19 @@ from fwsync.config import Settings
 from fwsync.errors import UsageError
 from fwsync.library.connection import Connection, Options
 from fwsync.library.given import flags_of
-from fwsync.library.keywords import DownloadKeywords, ImportKeywords, MirrorKeywords, UploadKeywords
+from fwsync.library.keywords import (
+    DownloadKeywords,
+    ImportKeywords,
+    MirrorKeywords,
+    SelectionKeywords,
+    UploadKeywords,
+)
 from fwsync.library.listing import Listing
 from fwsync.library.running import Running, Work
-from fwsync.model import Acquisition, Gear, Group, Project, Session, Subject, User
+from fwsync.model import Acquisition, Collection, Gear, Group, Project, Session, Subject, User
 from fwsync.operations.attaching import upload
+from fwsync.operations.collections import known_collections, show_collection
+from fwsync.operations.curating import Build, build
 from fwsync.operations.downloading import FORMS, download_selection, with_wishes
 from fwsync.operations.exporting import Exported, export_project
 from fwsync.operations.importing import import_csv
@@ -25,9 +33,11 @@ from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan, plan_import
 from fwsync.operations.projects import find_container, near
 from fwsync.operations.retrying import retry
+from fwsync.operations.selected import WISHES_OF_CONTAINERS, Asked
 from fwsync.operations.selections import WISHES
 from fwsync.operations.transfers import download
 from fwsync.operations.uploading import upload_folder
+from fwsync.report.table import Table
 from fwsync.run.journal import RunRecord
 from fwsync.work import Entry, Outcome, Summary
 
@@ -169,6 +179,28 @@ class Site:
         """Carry out a plan file."""
         return self._run("apply", lambda context, dry: apply_plan(context, fspath(plan), dry=dry))
 
+    def build_collection(
+        self,
+        label: str,
+        paths: str | Sequence[str] = (),
+        *,
+        description: str = "",
+        exact: bool = False,
+        max_remove: str = "",
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Running[Outcome]:
+        """Put the acquisitions of a selection into the collection with this label (or `<id:HEX>`), which is made if
+        there is none: those at or below `paths`, or wherever the keywords say, that the keywords leave in.
+
+        `exact` removes what is not selected; `max_remove` (`500`, `20%`) is how much of it may go at most.
+        """
+        sources = (paths,) if isinstance(paths, str) else tuple(paths)
+        flags = flags_of("mirror", "build_collection", wishes, WISHES_OF_CONTAINERS)
+        given = {name.partition(".")[2]: value for name, value in flags.items()}
+        asked = Asked.of(self._connection.settings(), given, sources)
+        one = Build.of(label, asked, description=description, exact=exact, max_remove=max_remove)
+        return self._run("collection", lambda context, dry: build(context, [one], dry=dry))
+
     def retry(self, run: str) -> Running[Outcome]:
         """Try again what a run did not get done, by its id."""
 
@@ -240,6 +272,20 @@ class Site:
                 yield gear
 
         return Listing(Gear, read)
+
+    def collections(self) -> Listing[Collection]:
+        """All collections that the key sees."""
+
+        async def read() -> AsyncIterator[Collection]:
+            for one in await known_collections(self._connection.fw):
+                yield one
+
+        return Listing(Collection, read)
+
+    async def collection(self, label: str) -> Table:
+        """The acquisitions of the collection with this label (or `<id:HEX>`), a row each, with the labels above them.
+        UsageError where there is none, or several."""
+        return await show_collection(self._connection.fw, label)
 
     async def whoami(self) -> User:
         """Whose key it is."""

@@ -38,6 +38,14 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     max_remove: str = ""
     allow_empty: bool = False
 
+    @classmethod
+    def of(cls, label: str, asked: Asked, **how: Any) -> Build:
+        """Of a selection that was asked for; `how` are the other fields."""
+        return cls(
+            label=label, wishes=asked.wishes, paths=asked.paths, project=asked.project, allow_empty=asked.allow_empty,
+            **how,
+        )  # fmt: skip
+
     def asked(self) -> Asked:
         """Its selection."""
         return Asked(wishes=self.wishes, paths=self.paths, project=self.project, allow_empty=self.allow_empty)

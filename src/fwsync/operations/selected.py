@@ -17,10 +17,13 @@ from fwsync.config import SelectionSettings, Settings
 from fwsync.model import Container
 from fwsync.operations.gathering import Gatherer, Receiver
 from fwsync.operations.scope import Scope
-from fwsync.operations.selections import refuse_empty, selection_at, wished
+from fwsync.operations.selections import WISHES, refuse_empty, selection_at, wished
 from fwsync.plan.candidates import Above, Candidate
 from fwsync.plan.selecting import Paths, Tree
 from fwsync.selection import LEVELS, Selection, split_path
+
+WISHES_OF_CONTAINERS = (*(name for name in WISHES if name not in ("file_version", "members", "unzip")), "allow_empty")
+"""The names of what selects containers, as keywords: all but what says which part of a file comes."""
 
 DEEPEST = 5
 """Segments of an acquisition's path; a longer one is a file's."""

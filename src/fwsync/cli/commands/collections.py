@@ -104,8 +104,5 @@ def build(
     given = given_of(flags)
     settings = common.settings(**flags)
     asked = Asked.of(settings, given, paths)
-    one = Build(
-        label=label, wishes=asked.wishes, paths=asked.paths, project=asked.project, allow_empty=asked.allow_empty,
-        description=description, exact=exact, max_remove=max_remove,
-    )  # fmt: skip
+    one = Build.of(label, asked, description=description, exact=exact, max_remove=max_remove)
     return run_summary(common, settings, lambda context: operate(context, [one], dry=dry_run))
