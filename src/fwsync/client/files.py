@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from fwsync import logs
 from fwsync.client import query as q
 from fwsync.client.nouns import NO_SUCH_ROUTE, Noun, convert
-from fwsync.client.search import MOST, id_of, search
 from fwsync.client.session import ApiSession, decode
 from fwsync.errors import RemoteError
 from fwsync.model import FileEntry
@@ -75,19 +73,3 @@ async def _from(first: list[FileEntry], rest: AsyncIterator[list[FileEntry]]) ->
     yield first
     async for page in rest:
         yield page
-
-
-class Hit:
-    """A place for the ids of one search hit."""
-
-    __slots__ = ("file", "parent", "project")
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.parent, self.project = id_of(document, "parent"), id_of(document, "project")
-        file = document.get("file")
-        self.file = str(file.get("name") or "") if isinstance(file, dict) else ""
-
-
-async def search_files(session: ApiSession, structured: str, *, most: int = MOST) -> list[Hit]:
-    """The files that a structured query finds. ProtocolError where more may match than the site gives at once."""
-    return [Hit(document) for document in await search(session, structured, "file", most=most)]

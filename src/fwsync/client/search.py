@@ -30,3 +30,16 @@ def id_of(hit: dict[str, Any], kind: str) -> str:
     """The id of what a hit has of a kind; empty where it has none."""
     held = hit.get(kind)
     return str(held.get("_id") or "") if isinstance(held, dict) else ""
+
+
+def label_of(hit: dict[str, Any], kind: str) -> str:
+    """The label of what a hit has of a kind (a subject's may be its code), or its id."""
+    held = hit.get(kind)
+    told = (held.get("label") or held.get("code")) if isinstance(held, dict) else None
+    return str(told or id_of(hit, kind))
+
+
+def name_of(hit: dict[str, Any]) -> str:
+    """The name of the file that a hit is; empty where it is none."""
+    held = hit.get("file")
+    return str(held.get("name") or "") if isinstance(held, dict) else ""

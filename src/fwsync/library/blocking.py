@@ -145,6 +145,10 @@ class BlockingSite:
         )
         return self._run(running)
 
+    def build_collections(self, file: PathText, *, allow_empty: bool = False) -> BlockingRunning[Outcome]:
+        """See `Site.build_collections`."""
+        return self._run(self._site.build_collections(file, allow_empty=allow_empty))
+
     def retry(self, run: str) -> BlockingRunning[Outcome]:
         """See `Site.retry`."""
         return self._run(self._site.retry(run))

@@ -29,6 +29,7 @@ from fwsync.operations.downloading import FORMS, download_selection, with_wishes
 from fwsync.operations.exporting import Exported, export_project
 from fwsync.operations.importing import import_csv
 from fwsync.operations.looking import Line, containers, list_path, tree
+from fwsync.operations.matrix import build_matrix
 from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan, plan_import
 from fwsync.operations.projects import find_container, near
@@ -200,6 +201,13 @@ class Site:
         asked = Asked.of(self._connection.settings(), given, sources)
         one = Build.of(label, asked, description=description, exact=exact, max_remove=max_remove)
         return self._run("collection", lambda context, dry: build(context, [one], dry=dry))
+
+    def build_collections(self, file: PathText, *, allow_empty: bool = False) -> Running[Outcome]:
+        """Build a collection for every combination of the axes in a TOML file (docs/guides/collections.md)."""
+        return self._run(
+            "collection",
+            lambda context, dry: build_matrix(context, _text(file), allow_empty=allow_empty, dry=dry),
+        )
 
     def retry(self, run: str) -> Running[Outcome]:
         """Try again what a run did not get done, by its id."""

@@ -9,21 +9,24 @@ from typing import Any
 
 import msgspec
 
+from fwsync.client.search import id_of, label_of
 from fwsync.config import SelectionSettings
 from fwsync.errors import UsageError
 from fwsync.model import Acquisition, Collection
 from fwsync.operations.collections import collection_by_id, known_collections, members, only_one, with_label
 from fwsync.operations.context import Context, Run, dry_run, guarded
+from fwsync.operations.scope import searched
 from fwsync.operations.selected import Asked, Selected
 from fwsync.operations.turns import turn
 from fwsync.plan import curation
 from fwsync.plan.curation import Wanted
 from fwsync.plan.syncing import Brake
 from fwsync.run.curating import Curator
-from fwsync.selection import Selection, segment_id
+from fwsync.selection import LEVELS, Selection, segment_id
 from fwsync.work import Plan, Summary
 
 JOB = "collection"
+MOST_NAMED = 12
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,11 +54,11 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
         return Asked(wishes=self.wishes, paths=self.paths, project=self.project, allow_empty=self.allow_empty)
 
 
-async def build(context: Context, builds: Sequence[Build], *, dry: bool = False) -> Summary:
+async def build(context: Context, builds: Sequence[Build], *, dry: bool = False, refuse_none: bool = False) -> Summary:
     """Put the acquisitions of each selection into the collection of that label, which is made where there is none.
 
     UsageError for a label that several collections have, and for a selection that holds no acquisition, unless that is
-    allowed: then there is nothing to do for it, and no collection is made.
+    allowed: then there is nothing to do for it, and no collection is made. `refuse_none`: not all of them may be empty.
     """
     checked = [_checked(one) for one in builds]
     async with AsyncExitStack() as held:
@@ -64,13 +67,26 @@ async def build(context: Context, builds: Sequence[Build], *, dry: bool = False)
             await held.enter_async_context(turn(context, f"collection {label} on {context.fw.site}"))
         context.reporter.phase("looking for the collections" if len(builds) > 1 else "looking for the collection")
         there = await _there(context, builds)
-        wanted, notes = [], []
+        wanted, notes, empty = [], [], []
         for one, (selection, brake), found in zip(builds, checked, there, strict=True):
-            told = f"{one.label}: " if len(builds) > 1 else ""
-            ids, more = await _gather(context, one, selection, told)
-            notes += more
+            context.reporter.phase(f"listing for {one.label}")
+            ids, told = await _gather(context, one, selection)
+            notes += told if len(builds) == 1 else []
+            empty += [] if ids else [one.label]
             wanted.append(await _wanted(context, one, brake, ids, found))
+        if refuse_none and len(empty) == len(builds):
+            raise UsageError(f"none of {len(builds):,} selections holds an acquisition; --allow-empty accepts nothing")
+        notes += _about_empty(empty, len(builds))
         return await _carry_out(context, builds, wanted, checked, notes, dry=dry)
+
+
+def _about_empty(empty: Sequence[str], of: int) -> list[str]:
+    if not empty:
+        return []
+    if of == 1:
+        return ["the selection is empty"]
+    some = ", ".join(empty[:MOST_NAMED])
+    return [f"{len(empty):,} of {of:,} selections are empty: {some}{' ...' if len(empty) > MOST_NAMED else ''}"]
 
 
 def _checked(one: Build) -> tuple[Selection, Brake]:
@@ -95,18 +111,34 @@ async def _there(context: Context, builds: Sequence[Build]) -> list[Collection |
     return out
 
 
-async def _gather(context: Context, one: Build, selection: Selection, told: str) -> tuple[dict[str, str], list[str]]:
+async def _gather(context: Context, one: Build, selection: Selection) -> tuple[dict[str, str], list[str]]:
     """The acquisitions of a selection, by id, with their paths; and notes for a person."""
-    context.reporter.phase(f"{told}listing")
-    selected = Selected(selection, ("acquisition",), finds="acquisition")
-    await selected.gather(context.fw, one.asked())
-    found = {}
-    for above, _ in selected.of("acquisition"):
-        found[above["acquisition"].id] = "/".join([above["project"].note, *(part.label for part in above.values())])
+    notes: list[str] = []
+    if selection == Selection(query=selection.query, everywhere=selection.everywhere) and selection.query:
+        found = await _of_query(context, one, selection)
+    else:
+        selected = Selected(selection, ("acquisition",), finds="acquisition")
+        await selected.gather(context.fw, one.asked())
+        found, notes = {}, selected.notes
+        for above, _ in selected.of("acquisition"):
+            path = "/".join([above["project"].note, *(part.label for part in above.values())])
+            found[above["acquisition"].id] = path
     if not found and not one.allow_empty:
-        raise UsageError(f"{told}the selection holds no acquisition; --allow-empty accepts nothing")
-    notes = [f"{told}{note}" for note in selected.notes]
-    return found, notes if found else [*notes, f"{told}the selection is empty"]
+        raise UsageError("the selection holds no acquisition; --allow-empty accepts nothing")
+    return found, notes
+
+
+async def _of_query(context: Context, one: Build, selection: Selection) -> dict[str, str]:
+    """What a query alone finds, anywhere: its hits tell all that is needed, in one request."""
+    hits = await searched(context.fw, selection.query, "acquisition")
+    if not hits and not one.allow_empty:
+        raise UsageError(f"--query {selection.query}: finds nothing; --allow-empty accepts nothing")
+    found = {id_of(hit, "acquisition"): "/".join([id_of(hit, "group"), *_labels(hit)]) for hit in hits}
+    return {ident: found[ident] for ident in sorted(found, key=lambda ident: (found[ident], ident)) if ident}
+
+
+def _labels(hit: dict[str, Any]) -> list[str]:
+    return [label_of(hit, level) for level in LEVELS]
 
 
 async def _wanted(context: Context, one: Build, brake: Brake, ids: dict[str, str], found: Collection | None) -> Wanted:

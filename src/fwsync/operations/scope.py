@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from fwsync.client import query as q
 from fwsync.client.api import Flywheel
-from fwsync.client.files import search_files
-from fwsync.client.search import id_of, search
+from fwsync.client.search import id_of, name_of, search
 from fwsync.errors import NotFoundError, RemoteError, UsageError
 from fwsync.model import Project, Reference
 from fwsync.operations.collections import find_collection, members
@@ -67,19 +67,12 @@ class Scope:
         return scope
 
     async def _search(self, fw: Flywheel, finds: str) -> set[str]:
-        try:
-            if finds == "file":
-                files = await search_files(fw.session, self.selection.query)
-                self.hits = frozenset((hit.parent, hit.file) for hit in files)
-                self.finds_nothing = not files
-                return {hit.project for hit in files if hit.project}
-            found = await search(fw.session, self.selection.query, finds)
-        except RemoteError as error:
-            if error.status in (400, 422):
-                raise UsageError(f"--query {self.selection.query!r}: {error.reason}") from error
-            raise
-        self._leave_in(finds, (id_of(hit, finds) for hit in found))
+        found = await searched(fw, self.selection.query, finds)
         self.finds_nothing = not found
+        if finds == "file":
+            self.hits = frozenset((id_of(hit, "parent"), name_of(hit)) for hit in found)
+        else:
+            self._leave_in(finds, (id_of(hit, finds) for hit in found))
         return {id_of(hit, "project") for hit in found} - {""}
 
     async def _collect(self, fw: Flywheel) -> set[str]:
@@ -102,6 +95,16 @@ class Scope:
             raise
         self.projects = [one for one in self.projects if one.id in passed]
         self.met("project", len(self.projects))
+
+
+async def searched(fw: Flywheel, structured: str, finds: str) -> list[dict[str, Any]]:
+    """The hits of a structured query, as `client.search` gives them. UsageError for a query that the site refuses."""
+    try:
+        return await search(fw.session, structured, finds)
+    except RemoteError as error:
+        if error.status in (400, 422):
+            raise UsageError(f"--query {structured!r}: {error.reason}") from error
+        raise
 
 
 async def _projects(fw: Flywheel, selection: Selection) -> list[Project]:

@@ -15,6 +15,7 @@ COMMANDS = {
     "list": ("collections:list_", "List the collections that the key sees."),
     "show": ("collections:show", "List the acquisitions of a collection."),
     "build": ("collections:build", "Put the acquisitions of a selection into a collection."),
+    "matrix": ("collections:matrix", "Build a collection for every combination of conditions."),
 }
 
 
@@ -106,3 +107,27 @@ def build(
     asked = Asked.of(settings, given, paths)
     one = Build.of(label, asked, description=description, exact=exact, max_remove=max_remove)
     return run_summary(common, settings, lambda context: operate(context, [one], dry=dry_run))
+
+
+@click.command()
+@click.argument("file")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would go in and out; change nothing.")
+@click.option("--allow-empty", is_flag=True, help="It is no error when all selections are empty.")
+@waiting
+@common
+def matrix(common: Common, file: str, dry_run: bool, allow_empty: bool, **flags: Any) -> int:
+    """Build a collection for every combination of the axes in FILE, by one selection with templates in it.
+
+    A combination without any acquisition makes no collection. docs/guides/collections.md tells what FILE may hold.
+
+    \b
+    Example:
+      fwsync collection matrix decades.toml --dry-run
+    """
+    from fwsync.cli.start import run_summary
+    from fwsync.operations.matrix import build_matrix
+
+    settings = common.settings(**flags)
+    return run_summary(
+        common, settings, lambda context: build_matrix(context, file, allow_empty=allow_empty, dry=dry_run)
+    )
