@@ -209,6 +209,106 @@ def test_an_empty_selection_makes_no_collection(person: Person, fw: Any) -> None
     assert fw.collections() == []
 
 
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+MATRIX = f"""
+label = "SiteWide_{{intent}}_decade_{{decade}}"
+
+[axes]
+decade = [20, 30, 90]
+
+[[axes.kind]]
+intent = "Functional"
+measurement = "T2*, BOLD"
+
+[[axes.kind]]
+intent = "Structural"
+measurement = "T1"
+
+[selection]
+query = '''session.age >= {{decade*{YEAR}}} AND session.age <= {{decade*{YEAR}+{10 * YEAR - 1}}} AND \
+file.classification.Measurement IN [{{measurement}}] AND file.classification.Intent = {{intent}} AND \
+file.classification.Features != SBRef AND NOT acquisition.label CONTAINS .*SBRef.*'''
+"""
+
+
+def by_decades(fw: Any) -> dict[str, set[str]]:
+    """The tutorial's loop over decades, measurements and intents."""
+    found = {}
+    for decade in (20, 30, 90):
+        from_age = decade * YEAR
+        to_age = from_age + 10 * YEAR - 1
+        for measurement, intent in zip(["T2*, BOLD", "T1"], ["Functional", "Structural"], strict=True):
+            query = (
+                f"session.age >= {from_age} AND session.age <= {to_age} AND "
+                f"file.classification.Measurement IN [{measurement}] AND "
+                f"file.classification.Intent = {intent} AND "
+                "file.classification.Features != SBRef AND NOT acquisition.label CONTAINS .*SBRef.*"
+            )
+            if results := by_query(fw, query):
+                found[f"SiteWide_{intent}_decade_{decade}"] = results
+    return found
+
+
+def test_the_tutorials_decades_are_one_file(person: Person, fw: Any) -> None:
+    (person.work / "decades.toml").write_text(MATRIX.replace("'''", '"""'))
+    command = ("collection", "matrix", "decades.toml", "--json")
+    shown = summary(person.types(*command, "--dry-run"))
+    assert fw.collections() == []
+    first = summary(person.types(*command))
+    wanted = by_decades(fw)
+    assert len(wanted) == 4
+    assert {one.label: members(fw, one.label) for one in fw.collections()} == wanted
+    assert shown["would"] == {kind: states["done"] for kind, states in first["by_kind"].items()}
+    assert "2 of 6 selections are empty: SiteWide_Functional_decade_90" in first["warnings"][0]
+    assert first["writes"] == 8, "one create and one request for the acquisitions of each"
+    again = summary(person.types(*command))
+    assert (again["writes"], again["states"]) == (0, {"unchanged": sum(map(len, wanted.values()))})
+    assert again["requests"] < 20
+
+
+def test_a_matrix_by_finders_has_any_selection(person: Person, fw: Any) -> None:
+    text = """
+    label = "{label}"
+    exact = true
+    [axes]
+    label = ["sub-001", "sub-002"]
+    [selection]
+    project = "demo/neuro-study"
+    subject = "{label}"
+    type = ["nifti"]
+    """
+    (person.work / "m.toml").write_text(text)
+    done = summary(person.types("collection", "matrix", "m.toml", "--json"))
+    for label in ("sub-001", "sub-002"):
+        scans = [one.reload() for one in acquisitions(fw, f"demo/neuro-study/{label}")]
+        wanted = {one.id for one in scans if any(file.type == "nifti" for file in one.files)}
+        assert wanted
+        assert members(fw, label) == wanted
+    assert summary(person.types("retry", done["run"], "--json"))["verdict"] == "complete: nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("label = ", "m.toml: is not TOML"),
+        ('label = "x{n}"\n[axes]\nn = [1]\n[selection]\nwhere = 5', "m.toml: selection.where: Expected `array`"),
+        ('label = "x{n}"\n[axes]\nn = [1]\n[selection]\nunzip = true', "m.toml: selection.unzip: there is no such key"),
+        ('label = "x{n}"\n[axes]\nn = [1]\n[selection]\nselect = "t1"', "there is no selection 't1'"),
+        ('label = "x{n}"\n[axes]\nn = [1]\n[selection]\nquery = "subject.label = nobody{n}"', "none of 1 selections"),
+        ('label = "x{n}"\n[axes]\nn = [1]\n[selection]\nquery = "subject.label ="', "--query 'subject.label ='"),
+    ],
+)
+def test_a_wrong_matrix_is_one_line(person: Person, fw: Any, text: str, told: str) -> None:
+    (person.work / "m.toml").write_text(text)
+    done = person.types("collection", "matrix", "m.toml", "--progress", "none")
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert told in line
+    assert fw.collections() == []
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------------------
 
 
@@ -334,6 +434,11 @@ def test_from_python(demo: Site, fw: Any, tmp_path: Path, monkeypatch: pytest.Mo
         assert [(one.label, one.description) for one in site.collections()] == [("t1", "by Python")]
         table = site.collection("t1")
         assert {record["id"] for record in table.records()} == by_finders(fw)
+        (tmp_path / "m.toml").write_text(
+            'label = "m{n}"\n[axes]\nn = [1]\n[selection]\nproject = "scitran/BIDS-Sample"\n'
+        )
+        assert site.build_collections(tmp_path / "m.toml").wait().ok
+        assert members(fw, "m1") == {one.id for one in acquisitions(fw, "scitran/BIDS-Sample")}
         with pytest.raises(fwsync.ConfigError, match=r"build_collection\(unzip=...\): there is no such setting"):
             site.build_collection("t1", unzip=True)  # type: ignore[call-arg]
     assert SECRET not in repr(run)
