@@ -327,10 +327,11 @@ class Tree:
         """The sessions that are in, each with its subject's id."""
         return {ident: one.parent for ident, one in self.all["session"].items() if ident not in self._dropped}
 
-    def chain(self, ids: Mapping[str, str | None]) -> dict[str, Above] | None:
-        """The containers of a file from the project down, from their ids by level; None if one of them is out."""
+    def chain(self, ids: Mapping[str, str | None], lowest: str = LEVELS[-1]) -> dict[str, Above] | None:
+        """The containers of a file from the project down, from their ids by level; None if one of them is out. Wishes
+        about levels below the `lowest` count for nothing, and what is there is left out."""
         out = {"project": self.project}
-        for level in LEVELS[1:]:
+        for level in LEVELS[1 : LEVELS.index(lowest) + 1]:
             ident = ids.get(level)
             if not ident:
                 if level in self.required:
