@@ -87,7 +87,7 @@ class Selected(Receiver):
         self._by_files = selection.names_files
         self._keep, self._file = keep, file
         self._kept: dict[str, Any] = {}
-        self._in: dict[str, dict[str, dict[str, Above]]] = {level: {} for level in levels}
+        self._in: list[tuple[Tree, dict[str, set[str]]]] = []
         self._with_files: set[str] = set()
 
     async def gather(self, fw: Flywheel, asked: Asked) -> None:
@@ -107,12 +107,12 @@ class Selected(Receiver):
         return projects[0] if len(projects) == 1 else f"{len(projects):,} projects"
 
     def of(self, level: str) -> Iterator[Found]:
-        """The containers of a level that are in, by the labels above them and their own."""
-        found = self._in[level]
+        """The containers of a level that are in, by the paths of their projects and the labels further down."""
         by_files = self._by_files and level not in self._whole
-        ids = (ident for ident in found if not by_files or ident in self._with_files)
-        for ident in sorted(ids, key=lambda ident: [(one.label, one.id) for one in found[ident].values()]):
-            yield Found(found[ident], self._kept.get(ident))
+        for tree, found in sorted(self._in, key=lambda one: (path_of(one[0].project), one[0].project.id)):
+            idents = found[level] & self._with_files if by_files else found[level]
+            for ident in tree.in_order(level, idents):
+                yield Found(tree.above(level, ident), self._kept.get(ident))
 
     def container(self, container: Container, level: str) -> None:
         """Remember what is wanted of it."""
@@ -124,6 +124,8 @@ class Selected(Receiver):
         paths = Paths(self._selection.paths, self.scope.path_segments) if self._selection.paths else None
         if paths is not None:
             self._at_a_path(paths, {"project": tree.project})
+        found: dict[str, set[str]] = {level: set() for level in self.levels}
+        self._in.append((tree, found))
         for level in self.levels:
             whole = level in self._whole
             # Files know their paths themselves; whoever looks at containers alone has to look here.
@@ -132,10 +134,10 @@ class Selected(Receiver):
             for depth in self._depths(level, tree, lowest, deeper=asked is not None):
                 for ident in tree.all[depth]:
                     chain = tree.chain(tree.full({depth: ident}), lowest)
-                    if chain is None or level not in chain or (asked and not self._at_a_path(asked, chain)):
+                    if chain is None or (one := chain.get(level)) is None or one.id not in tree.all[level]:
                         continue
-                    upto = LEVELS[: LEVELS.index(level) + 1]
-                    self._in[level][chain[level].id] = {one: chain[one] for one in upto if one in chain}
+                    if asked is None or self._at_a_path(asked, chain):
+                        found[level].add(one.id)
 
     def _depths(self, level: str, tree: Tree, lowest: str, *, deeper: bool) -> tuple[str, ...]:
         """The levels at which to look for what a container needs below it to be in."""

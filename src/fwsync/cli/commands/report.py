@@ -8,6 +8,8 @@ from fwsync.cli.lazy import LazyGroup
 
 REPORTS = {
     "demographics": ("reporting:demographics", "Age and sex of the subjects."),
+    "overview": ("reporting:overview", "What there is: subjects, sessions, acquisitions, files."),
+    "missing": ("reporting:missing", "Which sessions or subjects lack which acquisitions."),
 }
 """Command to where it is defined and its one line of help."""
 
@@ -19,4 +21,6 @@ def report() -> None:
     \b
     Examples:
       fwsync report demographics lab/study
+      fwsync report overview lab/study --by session --files
+      fwsync report missing lab/study --expect T1w --expect 'rest*'
     """
