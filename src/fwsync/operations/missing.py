@@ -14,7 +14,7 @@ from fwsync.client.api import Flywheel
 from fwsync.errors import InputFileError, UsageError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.operations.projects import near
-from fwsync.operations.selected import Asked, Found, Selected, path_of
+from fwsync.operations.selected import Asked, Found, Selected, leads_to_file, path_of
 from fwsync.plan.candidates import Candidate
 from fwsync.report.missing import By, Expectations, Expected, Unit, usual
 from fwsync.report.missing import missing as table_of
@@ -61,7 +61,7 @@ async def missing(
     """
     selection, expected = asked.selection, wanted.read()
     for path in selection.paths:
-        if len(split_path(path)) > DEEPEST[by]:
+        if len(split_path(path)) > DEEPEST[by] or leads_to_file(path):
             raise UsageError(f"{path}: is below a {by}; name projects, subjects or sessions to look at")
     of_files = Expectations(expected)
     held: dict[str, int] = {}

@@ -1,8 +1,8 @@
 """The containers that a selection means, for what is not about files: reports, collections, gears.
 
-Where the selection wishes anything of files (`--type nifti`), a container is in if such a file is on it or below it;
-else every container is in that the wishes about containers leave. A wish about a level further down (`--acquisition`
-for a report on sessions) leaves in what has such a container below it, and so does a path.
+Where the selection wishes anything of files (`--type nifti`), or names a path of one, a container is in if such a file
+is on it or below it; else every container is in that the wishes about containers leave. A wish about a level further
+down (`--acquisition` for a report on sessions) leaves in what has such a container below it, and so does a path.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from fwsync.model import Container
 from fwsync.operations.gathering import Gatherer, Receiver
 from fwsync.operations.projects import project_path
 from fwsync.operations.scope import Scope
-from fwsync.operations.selections import refuse_empty, selection_at, wished
+from fwsync.operations.selections import WISHES, refuse_empty, selection_at, wished
 from fwsync.plan.candidates import Above, Candidate
 from fwsync.plan.selecting import Paths, Tree
-from fwsync.selection import LEVELS, Selection
+from fwsync.selection import LEVELS, Selection, split_path
+
+WISHES_OF_CONTAINERS = (*(name for name in WISHES if name not in ("file_version", "members", "unzip")), "allow_empty")
+"""The names of what selects containers, as keywords: all but what says which part of a file comes."""
 
 
 class Found(NamedTuple):
@@ -29,6 +32,12 @@ class Found(NamedTuple):
 
     above: dict[str, Above]
     kept: Any
+
+
+def leads_to_file(path: str) -> bool:
+    """Whether a path is that of a file, by its form."""
+    segments = split_path(path)
+    return len(segments) > len(LEVELS) + 1 or "files" in segments[2:]
 
 
 def path_of(project: Above) -> str:
@@ -83,8 +92,8 @@ class Selected(Receiver):
         self._whole = LEVELS[: LEVELS.index(unit) + 1] if unit else ()
         self.scope: Scope
         self.notes: list[str] = []
-        self.files = selection.names_files or file is not None
-        self._by_files = selection.names_files
+        self._by_files = selection.names_files or any(leads_to_file(path) for path in selection.paths)
+        self.files = self._by_files or file is not None
         self._keep, self._file = keep, file
         self._kept: dict[str, Any] = {}
         self._in: list[tuple[Tree, dict[str, set[str]]]] = []
