@@ -20,10 +20,12 @@ from fwsync.library.keywords import (
     UploadKeywords,
 )
 from fwsync.library.listing import Listing
+from fwsync.library.reports import Reports
 from fwsync.library.running import Running, Work
 from fwsync.model import Acquisition, Collection, Gear, Group, Project, Session, Subject, User
 from fwsync.operations.attaching import upload
-from fwsync.operations.collections import known_collections, show_collection
+from fwsync.operations.collected import show_collection
+from fwsync.operations.collections import known_collections
 from fwsync.operations.curating import Build, build
 from fwsync.operations.downloading import FORMS, download_selection, with_wishes
 from fwsync.operations.exporting import Exported, export_project
@@ -68,7 +70,7 @@ def connect(
     return Site(Connection(Options(api_key=api_key or "", profile=profile or "", progress=progress, **given)))
 
 
-class Site:
+class Site(Reports):
     """A Flywheel site. Runs (`mirror`, `upload`, ...) begin when iterated or awaited; listings likewise.
 
     Several runs at once are allowed; the counts of requests in their summaries then hold each other's too.

@@ -37,7 +37,7 @@ def list_(common: Common, tabling: Tabling) -> int:
     from fwsync.cli.start import run_reading
     from fwsync.cli.tables import prepare
     from fwsync.cli.tables import show as print_table
-    from fwsync.operations.collections import list_collections
+    from fwsync.operations.collected import list_collections
 
     prepare(common, tabling)
     print_table(common, tabling, run_reading(common, common.settings(), list_collections))
@@ -59,7 +59,7 @@ def show(common: Common, tabling: Tabling, label: str) -> int:
     from fwsync.cli.start import run_reading
     from fwsync.cli.tables import prepare
     from fwsync.cli.tables import show as print_table
-    from fwsync.operations.collections import show_collection
+    from fwsync.operations.collected import show_collection
 
     prepare(common, tabling)
     print_table(common, tabling, run_reading(common, common.settings(), lambda fw: show_collection(fw, label)))
