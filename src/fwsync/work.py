@@ -188,6 +188,12 @@ class Summary(msgspec.Struct, kw_only=True):
         if outcome.state in ("failed", "rejected") and len(self.first_failures) < MOST_SHOWN:
             self.first_failures.append(outcome)
 
+    def revise(self, was: State, outcome: Outcome) -> None:
+        """Count an outcome in place of one of the same kind that was counted in the state `was`."""
+        self.states -= Counter({was: 1})
+        self.by_kind[outcome.kind] -= Counter({was: 1})
+        self.add(outcome)
+
     @property
     def settled(self) -> int:
         """How many items have an outcome."""

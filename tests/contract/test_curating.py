@@ -13,7 +13,11 @@ import anyio
 import pytest
 
 from fwsync.client.api import Flywheel
-from fwsync.config import NetworkSettings
+from fwsync.client.nouns import Noun
+from fwsync.config import NetworkSettings, SelectionSettings, Settings, StateSettings
+from fwsync.operations.context import Context
+from fwsync.operations.curating import Build, build
+from fwsync.plan.curation import NOT_IN, STILL_IN
 from fwsync.run.curating import MOST_REFUSED, SITE, Curator
 from fwsync.run.journal import Intent, Journal
 from fwsync.run.pool import LocalPool
@@ -157,6 +161,36 @@ async def test_a_refused_collection_costs_few_requests(tmp_path: Path) -> None:
         outcomes = await carried_out(curator, [change(one) for one in await scans(fw)])
         assert {one.state for one in outcomes} == {"failed"}
         assert writes(running) < 10 * MOST_REFUSED
+
+
+async def test_what_a_site_takes_and_leaves_out_is_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some sites answer 200 for acquisitions that they don't put in."""
+    async with opened(tmp_path) as (fw, journal, _):
+        wanted = await scans(fw)
+        real = Noun.modify
+
+        async def forgetful(self: Any, ident: str, fields: Any) -> None:
+            nodes = [node for node in fields["contents"]["nodes"] if node["_id"] not in wanted[:2]]
+            await real(self, ident, {"contents": {**fields["contents"], "nodes": nodes}})
+
+        context = Context(fw=fw, journal=journal, settings=Settings(state=StateSettings(folder=str(tmp_path))))
+        one = Build(label="c", wishes=SelectionSettings(all_projects=True), exact=True, max_remove="100%")
+        monkeypatch.setattr(Noun, "modify", forgetful)
+        summary = await build(context, [one])
+        assert summary.by_kind["add.acquisition"] == {"done": len(wanted) - 2, "failed": 2}
+        assert summary.reasons == {NOT_IN: 2}
+        assert (summary.exit_code, summary.planned) == (3, summary.settled)
+        failed = {outcome.ref or outcome.key for outcome in await journal.outcomes(summary.run, ("failed",))}
+        assert failed == {f"collection:c/{ident}" for ident in wanted[:2]}
+        monkeypatch.undo()
+        assert (await build(context, [one])).states == {"done": 2, "unchanged": len(wanted) - 2}
+
+        monkeypatch.setattr(Noun, "modify", forgetful)
+        path = "scitran/BIDS-Sample"
+        few = Build(label="c", paths=(path,), exact=True, max_remove="100%")
+        summary = await build(context, [few])
+        assert summary.by_kind["remove.acquisition"]["failed"] == 2
+        assert summary.reasons == {STILL_IN: 2}
 
 
 async def test_nothing_goes_into_one_that_was_not_made(tmp_path: Path) -> None:

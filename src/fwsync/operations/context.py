@@ -71,6 +71,11 @@ class Run:
             self.context.journal.record(self.id, outcome)
         self.context.reporter.outcome(outcome)
 
+    def revised(self, outcome: Outcome) -> None:
+        """An item that was taken as done turned out not to be."""
+        self.summary.revise("done", outcome)
+        self.context.journal.record(self.id, outcome)
+
     async def carry_out(self, plan: Plan, handlers: Mapping[str, Handler], batching: Batching | None = None) -> None:
         """Run the plan. Whatever happens, the summary is complete afterwards."""
         await self.carry_out_in_turn([plan], handlers, batching)

@@ -189,11 +189,25 @@ async def _carry_out(
 
     async def work() -> None:
         await run.carry_out_in_turn([itself, inside], curator.handlers(), curator.batching())
+        await _look_again(run, wanted, curator)
         for problem in await curator.settle_doubles():
             run.summary.planned = (run.summary.planned or 0) + 1
             run.took(problem)
 
     return await guarded(run, work)
+
+
+async def _look_again(run: Run, wanted: Sequence[Wanted], curator: Curator) -> None:
+    """Read each collection that was changed once more: what is not so, is not done."""
+    for one in wanted:
+        kinds = ("add.acquisition", "remove.acquisition")
+        taken = {kind: curator.taken[one.key, kind] for kind in kinds if (one.key, kind) in curator.taken}
+        if not taken:
+            continue
+        run.context.reporter.phase(f"looking at {one.label} again")
+        now = frozenset([member.id async for member in members(run.context.fw, curator.ident_of(one.key))])
+        for outcome in curation.not_seen(one, now, taken):
+            run.revised(outcome)
 
 
 def _argument(one: Build, selection: Selection) -> dict[str, Any]:

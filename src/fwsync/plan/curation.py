@@ -9,6 +9,8 @@ import msgspec
 from fwsync.plan.syncing import Brake
 from fwsync.work import ChangeContainer, Entry, Membership, NewCollection, Outcome, Plan, WorkItem
 
+NOT_IN = "the site took it, and does not list it in the collection"
+STILL_IN = "the site took it out, and still lists it in the collection"
 NOTHING = "nothing is selected, so nothing is removed"
 
 
@@ -89,6 +91,15 @@ def _members(wanted: Sequence[Wanted]) -> Iterator[Entry]:
             )
             continue
         yield from (_item("remove.acquisition", one, ident, one.held[ident]) for ident in one.surplus)
+
+
+def not_seen(one: Wanted, now: frozenset[str], taken: Mapping[str, set[str]]) -> Iterator[Outcome]:
+    """What a site has taken, by kind of item, and does not show in the collection, which holds `now`: some sites say
+    nothing of an acquisition that they leave out."""
+    for ident in sorted(taken.get("add.acquisition", set()) - now):
+        yield _item("add.acquisition", one, ident, one.wanted[ident]).outcome("failed", reason=NOT_IN)
+    for ident in sorted(taken.get("remove.acquisition", set()) & now):
+        yield _item("remove.acquisition", one, ident, one.held[ident]).outcome("failed", reason=STILL_IN)
 
 
 def _item(kind: str, one: Wanted, ident: str, target: str) -> WorkItem:

@@ -45,7 +45,8 @@ class Curator:
         self._once = Once(fw, journal, run, grace=grace)
         self._updater = Updater(fw, journal, run, grace=grace)
         self._sent_twice: dict[str, NewCollection] = {}
-        self._took: set[str] = set()
+        self.taken: dict[tuple[str, str], set[str]] = {}
+        """The acquisitions that the site has taken, by collection (its key) and by kind of item."""
         self._refused: Counter[str] = Counter()
 
     def handlers(self) -> dict[str, Handler]:
@@ -103,6 +104,10 @@ class Curator:
                 out += await self._send(ident, operation, some)
         return out
 
+    def ident_of(self, key: str) -> str:
+        """The id of a collection by its key; empty where it was not made."""
+        return self._idents.get(key, "")
+
     async def _send(self, ident: str, operation: str, items: Sequence[WorkItem]) -> list[Outcome | Failure]:
         """One request. Where the site refuses it, each half by itself, so that one that is gone keeps no other out."""
         began = time.monotonic()
@@ -111,7 +116,7 @@ class Curator:
             await self._fw.collections.modify(ident, {"contents": {"operation": operation, "nodes": nodes}})
         except RemoteError as error:
             self._refused[ident] += len(items) == 1
-            hopeless = ident not in self._took and self._refused[ident] >= MOST_REFUSED
+            hopeless = not self._has_taken(items[0]) and self._refused[ident] >= MOST_REFUSED
             if len(items) == 1 or hopeless or error.status not in ONE_OF_THEM:
                 return [Failure(item, error, time.monotonic() - began) for item in items]
             half = len(items) // 2
@@ -119,10 +124,14 @@ class Curator:
                 *(await self._send(ident, operation, items[:half])),
                 *(await self._send(ident, operation, items[half:])),
             ]
-        self._took.add(ident)
+        for item in items:
+            self.taken.setdefault((_membership(item).collection, item.kind), set()).add(_membership(item).id)
         seconds = time.monotonic() - began
         request = "PUT /collections/{id}"
         return [item.outcome("done", ref=_membership(item).id, seconds=seconds, request=request) for item in items]
+
+    def _has_taken(self, item: WorkItem) -> bool:
+        return (_membership(item).collection, item.kind) in self.taken
 
     # --- after the run --------------------------------------------------------------------------------------------
 
