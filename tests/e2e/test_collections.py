@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +18,7 @@ from site_ import SECRET, Person, Site, sandbox
 
 import fwsync
 
+GUIDE = Path(__file__).parents[2] / "docs/guides/collections.md"
 YEAR = 365 * 24 * 60 * 60
 AGES = f"session.age>={20 * YEAR},session.age<{30 * YEAR}"
 NO_SBREF = "acquisition.label=~^((?!SBRef).)*$"
@@ -233,10 +239,10 @@ file.classification.Features != SBRef AND NOT acquisition.label CONTAINS .*SBRef
 """
 
 
-def by_decades(fw: Any) -> dict[str, set[str]]:
+def by_decades(fw: Any, decades: tuple[int, ...] = (20, 30, 90)) -> dict[str, set[str]]:
     """The tutorial's loop over decades, measurements and intents."""
     found = {}
-    for decade in (20, 30, 90):
+    for decade in decades:
         from_age = decade * YEAR
         to_age = from_age + 10 * YEAR - 1
         for measurement, intent in zip(["T2*, BOLD", "T1"], ["Functional", "Structural"], strict=True):
@@ -370,7 +376,77 @@ def test_list_and_show(person: Person, fw: Any) -> None:
     assert json.loads(shown[-1])["facts"]["acquisitions"] == len(before)
 
 
+def test_any_label_names_one_collection(demo: Site, fw: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    labels = [
+        "a,b",
+        'say "hi"',
+        "5dc091c169d4f3002d16f32f",
+        "null",
+        "20",
+        "back\\slash",
+        "new\nline",
+        "Zo\u00eb",
+        "=1+1",
+        "-n",
+    ]
+    with fwsync.connect_blocking(api_key=demo.key) as site:
+        for label in labels:
+            states = [site.build_collection(label, "scitran/BIDS-Sample").wait().states for _ in range(2)]
+            assert states[0]["done"] == states[1]["unchanged"] + 1
+            assert len(site.collection(label).rows) == states[1]["unchanged"]
+        assert sorted(one.label or "" for one in site.collections()) == sorted(labels)
+    assert sorted(one.label for one in fw.collections()) == sorted(labels)
+
+
+# --- the guide --------------------------------------------------------------------------------------------------------
+
+
+def test_the_guides_commands_do_what_the_tutorial_does(person: Person, fw: Any) -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    blocks = re.findall(r"```\n(.*?)```", text[text.index("## The tutorial's") : text.index("## Many")], re.DOTALL)
+    commands = [shlex.split(block.replace("\\\n", ""))[1:] for block in blocks]
+    assert [command[:2] for command in commands] == [["collection", "build"]] * 2
+    for command, wanted in zip(commands, (by_finders(fw), by_query(fw, QUERY)), strict=True):
+        summary(person.types(*command, "--json"))
+        assert members(fw, command[2]) == wanted
+        fw.delete_collection(the_one(fw, command[2]).id)
+    (person.work / "decades.toml").write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+    summary(person.types("collection", "matrix", "decades.toml", "--json"))
+    assert {one.label: members(fw, one.label) for one in fw.collections()} == by_decades(fw, (20, 30, 40, 50, 60))
+
+
+def test_the_guides_python_runs(person: Person, fw: Any) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    code = code.replace("lab/study", "demo/neuro-study")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=person.work, env=person.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("complete\n")
+    assert f"[{len(members(fw, 't1'))} rows x 6 columns]" in done.stdout
+
+
 # --- troubles ---------------------------------------------------------------------------------------------------------
+
+
+def test_two_at_a_time_take_turns(tmp_path: Path) -> None:
+    with sandbox("--demo", "--latency", "150") as site:
+        person = Person(tmp_path, site.key)
+        command = ("collection", "build", "study", "--project", "demo/neuro-study", "--progress", "lines")
+        first = person.start(*command)
+        assert first.stderr is not None
+        while "listing" not in first.stderr.readline():
+            assert first.poll() is None
+        first.send_signal(signal.SIGSTOP)
+        second = person.types(*command)
+        first.send_signal(signal.SIGCONT)
+        assert (second.returncode, "another run" in second.stderr) == (6, True), second.stderr
+        assert person.types(*command, "--wait").returncode == 0
+        assert first.wait() == 0
+        first.communicate()
+        assert len(site.sdk().collections()) == 1
 
 
 def test_lost_answers_make_no_second_collection(tmp_path: Path) -> None:
