@@ -15,6 +15,7 @@ import pytest
 from fwsync.client.api import Flywheel
 from fwsync.client.nouns import Noun
 from fwsync.config import NetworkSettings, SelectionSettings, Settings, StateSettings
+from fwsync.operations.collected import show_collection
 from fwsync.operations.context import Context
 from fwsync.operations.curating import Build, build
 from fwsync.plan.curation import NOT_IN, STILL_IN
@@ -191,6 +192,23 @@ async def test_what_a_site_takes_and_leaves_out_is_not_done(tmp_path: Path, monk
         summary = await build(context, [few])
         assert summary.by_kind["remove.acquisition"]["failed"] == 2
         assert summary.reasons == {STILL_IN: 2}
+
+
+async def test_labels_also_where_a_site_lists_no_sessions_of_a_collection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as (fw, journal, _):
+        context = Context(fw=fw, journal=journal, settings=Settings(state=StateSettings(folder=str(tmp_path))))
+        await build(context, [Build(label="c", paths=("demo/neuro-study/sub-001", "scitran/BIDS-Sample"))])
+        whole = await show_collection(fw, "c")
+        assert all(all(row[:5]) for row in whole.rows)
+        real = fw.sessions.iter
+
+        def refused(**given: Any) -> Any:
+            return real(**{**given, "path": ("collections", "no", "such", "route")} if given.get("path") else given)
+
+        monkeypatch.setattr(fw.sessions, "iter", refused)
+        assert (await show_collection(fw, "c")).rows == whole.rows
 
 
 async def test_nothing_goes_into_one_that_was_not_made(tmp_path: Path) -> None:

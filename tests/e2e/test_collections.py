@@ -508,6 +508,7 @@ def test_from_python(demo: Site, fw: Any, tmp_path: Path, monkeypatch: pytest.Mo
         assert run.wait().ok
         assert members(fw, "t1") == by_finders(fw)
         assert [(one.label, one.description) for one in site.collections()] == [("t1", "by Python")]
+        assert list(site.collections().to_pandas()["description"]) == ["by Python"]
         table = site.collection("t1")
         assert {record["id"] for record in table.records()} == by_finders(fw)
         (tmp_path / "m.toml").write_text(

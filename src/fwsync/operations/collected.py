@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fwsync import logs
 from fwsync.client.api import Flywheel
-from fwsync.model import Acquisition, Collection, Reference
+from fwsync.errors import RemoteError
+from fwsync.model import Acquisition, Collection, Reference, Session, Subject
 from fwsync.operations.collections import find_collection, known_collections, members
 from fwsync.operations.projects import project_path
 from fwsync.report.table import Cell, Column, Table
+
+log = logs.get("collections")
 
 COLUMNS = ("id", "project", "subject", "session", "acquisition", "timestamp")
 
@@ -62,13 +66,25 @@ async def _labels(fw: Flywheel, ident: str, held: Sequence[Acquisition]) -> dict
     if not parents:
         return {}
     out = {one.id: project_path(one) async for one in fw.projects.iter(files=False)}
-    async for session in fw.sessions.iter(path=("collections", ident, "sessions"), files=False):
-        out[session.id] = session.label or ""
-        subject = session.subject if isinstance(session.subject, dict) else {}
-        if label := subject.get("label") or subject.get("code"):
-            out[str(subject.get("_id") or "")] = str(label)
-    unknown = {one.project for one in parents if one.project and one.subject and one.subject not in out}
-    for project in sorted(unknown):
-        async for one in fw.subjects.iter(parent=Reference(type="project", id=project), files=False):
-            out[one.id] = one.label or one.code or ""
+    try:
+        async for session in fw.sessions.iter(path=("collections", ident, "sessions"), files=False):
+            _note(out, session)
+    except RemoteError as error:
+        log.info("no listing of a collection's sessions", reason=str(error))
+    for level, noun in (("session", fw.sessions), ("subject", fw.subjects)):
+        known = {"", *out}
+        unknown = {one.project for one in parents if one.project and (getattr(one, level) or "") not in known}
+        for project in sorted(unknown):
+            async for one in noun.iter(parent=Reference(type="project", id=project), files=False):
+                _note(out, one)
     return out
+
+
+def _note(out: dict[str, str], one: Session | Subject) -> None:
+    if isinstance(one, Subject):
+        out[one.id] = one.label or one.code or ""
+        return
+    out[one.id] = one.label or ""
+    subject = one.subject if isinstance(one.subject, dict) else {}
+    if label := subject.get("label") or subject.get("code"):
+        out[str(subject.get("_id") or "")] = str(label)
