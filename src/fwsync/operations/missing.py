@@ -82,6 +82,8 @@ async def missing(
     # The bits of what was expected before stay where they are: what is usual comes after.
     expectations = Expectations(expected)
     units = list(_units(selected, expectations, held, by, only_with_any=bool(selection.collection)))
+    if not units and any(selected.of("acquisition")) and not asked.allow_empty:
+        raise UsageError(f"no {by} is selected, but only what is below; --allow-empty accepts nothing")
     table = table_of(units, expectations, by, title=f"Missing acquisitions in {selected.place}")
     table.notes += [*_nowhere(selected, expectations, units), *selected.notes]
     return table

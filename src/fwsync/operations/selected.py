@@ -2,7 +2,7 @@
 
 Where the selection wishes anything of files (`--type nifti`), or names a path of one, a container is in if such a file
 is on it or below it; else every container is in that the wishes about containers leave. A wish about a level further
-down (`--acquisition` for a report on sessions) leaves in what has such a container below it, and so does a path.
+down (`--acquisition` for a report on sessions) leaves in what has such a container below it; so do tags and paths.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Selected(Receiver):
             # Files know their paths themselves; whoever looks at containers alone has to look here.
             asked = paths if whole or not self._by_files else None
             lowest = self._whole[-1] if whole else LEVELS[-1]
-            for depth in self._depths(level, tree, lowest, deeper=asked is not None):
+            for depth in self._depths(level, tree, lowest, deeper=bool(asked or self._selection.tags)):
                 for ident in tree.all[depth]:
                     chain = tree.chain(tree.full({depth: ident}), lowest)
                     if chain is None or (one := chain.get(level)) is None or one.id not in tree.all[level]:
