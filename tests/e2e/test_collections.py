@@ -492,6 +492,8 @@ def test_retry_does_what_was_left(tmp_path: Path) -> None:
         assert failed["by_kind"]["add.acquisition"].keys() == {"skipped"}
         again = summary(person.types("retry", failed["run"], "--json"))
         assert again["states"] == {"done": sum(failed["states"].values())}
+        undone = person.types("undo", failed["run"], "--yes")
+        assert (undone.returncode, "only imports are undone" in undone.stderr) == (2, True)
         assert members(fw, "t1") == by_finders(fw)
 
 
