@@ -14,7 +14,9 @@ import pytest
 
 from fwsync.client.api import Flywheel
 from fwsync.client.nouns import Noun
+from fwsync.client.search import id_of, label_of, name_of, search
 from fwsync.config import NetworkSettings, SelectionSettings, Settings, StateSettings
+from fwsync.errors import ProtocolError
 from fwsync.operations.collected import show_collection
 from fwsync.operations.context import Context
 from fwsync.operations.curating import Build, build
@@ -192,6 +194,19 @@ async def test_what_a_site_takes_and_leaves_out_is_not_done(tmp_path: Path, monk
         summary = await build(context, [few])
         assert summary.by_kind["remove.acquisition"]["failed"] == 2
         assert summary.reasons == {STILL_IN: 2}
+
+
+async def test_a_query_that_may_find_more_than_a_site_gives_is_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (fw, _, __):
+        query = "project.label = neuro-study"
+        found = await search(fw.session, query, "acquisition")
+        assert len(found) > 100
+        assert label_of(found[0], "project") == "neuro-study"
+        assert (label_of({}, "subject"), id_of({"subject": None}, "subject"), name_of({})) == ("", "", "")
+        with pytest.raises(
+            ProtocolError, match="finds 100 acquisitions or more, the site gives no more at once; narrow"
+        ):
+            await search(fw.session, query, "acquisition", most=100)
 
 
 async def test_labels_also_where_a_site_lists_no_sessions_of_a_collection(

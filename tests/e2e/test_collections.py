@@ -158,6 +158,19 @@ def test_another_collection_is_a_selection_too(person: Person, fw: Any) -> None:
     assert members(fw, "copy") == members(fw, "t1")
 
 
+def test_a_query_a_collection_and_a_project_narrow_each_other(person: Person, fw: Any) -> None:
+    query = "acquisition.label CONTAINS T1w AND session.age > 0"
+    built(person, "few", "--project", "demo/neuro-study", "--subject", "sub-00*")
+    built(person, "both", "--collection", "few", "--query", query)
+    wanted = by_query(fw, query) & members(fw, "few")
+    assert wanted < members(fw, "few")
+    assert wanted < by_query(fw, query)
+    assert members(fw, "both") == wanted
+    built(person, "there", "--project", "demo/neuro-study", "--query", query, "--level", "acquisition")
+    of_project = {one.id for one in acquisitions(fw, "demo/neuro-study") if one.reload().files}
+    assert members(fw, "there") == by_query(fw, query) & of_project
+
+
 def test_it_adds_to_what_is_there(person: Person, fw: Any) -> None:
     scans = acquisitions(fw, "scitran/BIDS-Sample")
     ident = fw.add_collection({"label": "mine", "description": "by hand"})
