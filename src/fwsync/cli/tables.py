@@ -96,7 +96,7 @@ def lines(table: Table, *, quiet: bool = False) -> Iterator[str]:
             yield f"  {printable(name):<{width}}  {printable(_plain(value))}"
         yield ""
     if not table.rows:
-        yield "nothing found"
+        yield table.empty
         return
     texts = [[printable(_shown(cell, column)) for cell, column in zip(row, table.columns, strict=True)]
              for row in table.rows]  # fmt: skip

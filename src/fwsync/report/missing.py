@@ -93,7 +93,9 @@ def missing(
         facts[f"missing {one.text}"] = lacked[one.text]
     levels = ("project", "subject") if by == "subject" else ("project", "subject", "session")
     columns = tuple(Column(name) for name in (*levels, "missing"))
-    return Table(name="missing", title=title, columns=columns, rows=rows, facts=facts)
+    table = Table(name="missing", title=title, columns=columns, rows=rows, facts=facts)
+    table.empty = "nothing is missing" if whole else table.empty
+    return table
 
 
 def usual(labels: Iterable[Iterable[str]], percent: float) -> tuple[list[Expected], Counter[str]]:
