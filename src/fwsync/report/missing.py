@@ -93,9 +93,7 @@ def missing(
         facts[f"missing {one.text}"] = lacked[one.text]
     levels = ("project", "subject") if by == "subject" else ("project", "subject", "session")
     columns = tuple(Column(name) for name in (*levels, "missing"))
-    table = Table(name="missing", title=title, columns=columns, rows=rows, facts=facts)
-    table.empty = "nothing is missing" if whole else table.empty
-    return table
+    return Table(name="missing", title=title, columns=columns, rows=rows, facts=facts)
 
 
 def usual(labels: Iterable[Iterable[str]], percent: float) -> tuple[list[Expected], Counter[str]]:

@@ -25,8 +25,7 @@ class Column(msgspec.Struct, frozen=True):
 
 class Table(msgspec.Struct, kw_only=True):
     """A report. `name` is short and fit for a file's name (`demographics`), `title` for people; `facts` are figures
-    about all rows, by what they are called; `notes` are lines for a person, and `empty` is said where there is no row.
-    """
+    about all rows, by what they are called; `notes` are lines for a person."""
 
     name: str
     title: str
@@ -34,7 +33,6 @@ class Table(msgspec.Struct, kw_only=True):
     rows: list[tuple[Cell, ...]]
     facts: dict[str, Cell] = {}
     notes: list[str] = []
-    empty: str = "nothing found"
 
     def records(self) -> Iterator[dict[str, Cell]]:
         """Each row by the names of its columns."""
