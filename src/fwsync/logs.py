@@ -19,7 +19,10 @@ _PATTERNS: Final = (
         r"(?i)([?&](?:ticket|token|signature|sig|x-amz-[a-z-]+|x-goog-[a-z-]+|awsaccesskeyid|key-pair-id|policy"
         r"|expires|se|sp|sv|sr|skoid|sktid)=)[^&\s'\"]+"
     ),
-    re.compile(r"\b([A-Za-z0-9][A-Za-z0-9.-]*:(?:\d+:)?(?:__force_insecure:)?)[A-Za-z0-9_-]{16,}\b"),
+    # `<id:HEX>` is no key: it is how a container is named where its label won't do.
+    re.compile(
+        r"\b(?!id:[0-9a-f]{24}>)([A-Za-z0-9][A-Za-z0-9.-]*:(?:\d+:)?(?:__force_insecure:)?)[A-Za-z0-9_-]{16,}\b"
+    ),
 )
 _REPLACEMENTS: Final = (r"\1 ***", r"\1***", r"\1***")
 

@@ -113,6 +113,9 @@ class Analysis(Container, frozen=True, kw_only=True):
 class Collection(Container, frozen=True, kw_only=True):
     """Acquisitions from anywhere, put together by hand."""
 
+    description: str | None = None
+    curator: Any = None
+
 
 class Project(Container, frozen=True, kw_only=True):
     """A project in a group."""
@@ -250,6 +253,6 @@ def instant(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the second: in UTC it would be before the year 1, or after 9999
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

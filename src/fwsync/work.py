@@ -188,6 +188,12 @@ class Summary(msgspec.Struct, kw_only=True):
         if outcome.state in ("failed", "rejected") and len(self.first_failures) < MOST_SHOWN:
             self.first_failures.append(outcome)
 
+    def revise(self, was: State, outcome: Outcome) -> None:
+        """Count an outcome in place of one of the same kind that was counted in the state `was`."""
+        self.states -= Counter({was: 1})
+        self.by_kind[outcome.kind] -= Counter({was: 1})
+        self.add(outcome)
+
     @property
     def settled(self) -> int:
         """How many items have an outcome."""
@@ -322,6 +328,21 @@ class DeleteContainer(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     sent: dict[str, Any] = msgspec.field(default_factory=dict)
     files: frozenset[str] = frozenset()
+
+
+class NewCollection(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `create.collection`."""
+
+    label: str
+    description: str = ""
+
+
+class Membership(msgspec.Struct, frozen=True, gc=False):
+    """Payload of `add.acquisition` and `remove.acquisition`: an acquisition by its id, and the key of the item, or of
+    the collection, that it is put into or taken out of."""
+
+    id: str
+    collection: str
 
 
 class FetchFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from fwsync import logs
+
 SET_UP = "import sys\nfrom fwsync import logs\nlog = logs.get('client')\n"
 
 
@@ -77,3 +79,10 @@ def test_a_program_s_own_set_up_is_kept_before_and_after() -> None:
 def test_it_is_told_whether_anyone_has_set_logs_up() -> None:
     told("assert not logs.is_set_up()\nlogs.set_up()\nassert logs.is_set_up()\nassert 'structlog' not in sys.modules")
     told("import structlog\nassert not logs.is_set_up()\nlogs.set_up()\nassert logs.is_set_up()")
+
+
+def test_an_id_is_no_secret_and_a_key_is() -> None:
+    named = "name one by its id: <id:5dc091c169d4f3002d16f32f>, <id:5dc091c169d4f3002d16f330>"
+    assert logs.scrub(named) == named
+    assert logs.scrub("id:5dc091c169d4f3002d16f32f") == "id:***"
+    assert logs.scrub("<host:8080:5dc091c169d4f3002d16f32f>") == "<host:8080:***>"

@@ -12,6 +12,10 @@ from fwsync.cli.progress import duration, printable
 from fwsync.work import PARENT_FAILED, Summary, human
 
 _NAMES = {
+    "create.collection": "collections",
+    "update.collection": "collections",
+    "add.acquisition": "acquisitions",
+    "remove.acquisition": "acquisitions",
     "create.subject": "subjects",
     "create.session": "sessions",
     "create.acquisition": "acquisitions",
@@ -35,6 +39,8 @@ _NAMES = {
     "double": "doubles",
 }
 _DONE = {
+    "add": "added",
+    "remove": "removed",
     "create": "created",
     "update": "updated",
     "delete": "deleted",
@@ -44,7 +50,7 @@ _DONE = {
     "repair": "repaired",
     "move": "moved",
 }
-_TO_DO = {"download": "to come", "move": "to move", "delete": "to delete"}
+_TO_DO = {"add": "to add", "remove": "to remove", "download": "to come", "move": "to move", "delete": "to delete"}
 MOST_REASONS = 10
 MOST_TARGETS = 3
 

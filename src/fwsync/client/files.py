@@ -8,7 +8,7 @@ from fwsync import logs
 from fwsync.client import query as q
 from fwsync.client.nouns import NO_SUCH_ROUTE, Noun, convert
 from fwsync.client.session import ApiSession, decode
-from fwsync.errors import ProtocolError, RemoteError
+from fwsync.errors import RemoteError
 from fwsync.model import FileEntry
 
 log = logs.get("client")
@@ -73,33 +73,3 @@ async def _from(first: list[FileEntry], rest: AsyncIterator[list[FileEntry]]) ->
     yield first
     async for page in rest:
         yield page
-
-
-class Hit:
-    """A place for the ids of one search hit."""
-
-    __slots__ = ("file", "parent", "project")
-
-    def __init__(self, document: object) -> None:
-        held = document if isinstance(document, dict) else {}
-        self.parent, self.project = _id(held.get("parent")), _id(held.get("project"))
-        file = held.get("file")
-        self.file = str(file.get("name") or "") if isinstance(file, dict) else ""
-
-
-def _id(document: object) -> str:
-    return str(document.get("_id") or "") if isinstance(document, dict) else ""
-
-
-async def search_files(session: ApiSession, structured: str, *, most: int = 10_000) -> list[Hit]:
-    """The files that a structured query finds. ProtocolError where more may match than the site gives at once."""
-    what = "POST /dataexplorer/search"
-    body = {"structured_query": structured, "return_type": "file", "size": most}
-    answer = await session.call(
-        "POST", "dataexplorer", "search", query={"simple": "true", "size": most}, json=body, safe=True
-    )
-    found = decode(answer, list, what)
-    if len(found) >= most:
-        reason = f"the query finds {len(found):,} files or more, the site gives no more at once; narrow it"
-        raise ProtocolError(reason, status=answer.status, request=what)
-    return [Hit(document) for document in found]

@@ -5,20 +5,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from os import PathLike
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 import msgspec
 
 from fwsync import frames
-from fwsync.library.keywords import DownloadKeywords, ImportKeywords, MirrorKeywords, UploadKeywords
+from fwsync.library.keywords import (
+    DownloadKeywords,
+    ImportKeywords,
+    MirrorKeywords,
+    SelectionKeywords,
+    UploadKeywords,
+)
 from fwsync.library.listing import Listing
 from fwsync.library.loop import LoopThread
 from fwsync.library.running import Running
 from fwsync.library.site import PathText, Site, connect
-from fwsync.model import Acquisition, Gear, Group, Project, Session, Subject, User
+from fwsync.model import Acquisition, Collection, Gear, Group, Project, Session, Subject, User
 from fwsync.operations.exporting import Exported
 from fwsync.operations.looking import Line
+from fwsync.report import demographics as of_people
+from fwsync.report import missing as of_missing
+from fwsync.report import overview as of_places
+from fwsync.report.table import Table
 from fwsync.run.journal import RunRecord
 from fwsync.work import Entry, Outcome, Summary
 
@@ -122,6 +133,26 @@ class BlockingSite:
         """See `Site.apply`."""
         return self._run(self._site.apply(plan))
 
+    def build_collection(
+        self,
+        label: str,
+        paths: str | Sequence[str] = (),
+        *,
+        description: str = "",
+        exact: bool = False,
+        max_remove: str = "",
+        **wishes: Unpack[SelectionKeywords],
+    ) -> BlockingRunning[Outcome]:
+        """See `Site.build_collection`."""
+        running = self._site.build_collection(
+            label, paths, description=description, exact=exact, max_remove=max_remove, **wishes
+        )
+        return self._run(running)
+
+    def build_collections(self, file: PathText, *, allow_empty: bool = False) -> BlockingRunning[Outcome]:
+        """See `Site.build_collections`."""
+        return self._run(self._site.build_collections(file, allow_empty=allow_empty))
+
     def retry(self, run: str) -> BlockingRunning[Outcome]:
         """See `Site.retry`."""
         return self._run(self._site.retry(run))
@@ -129,6 +160,54 @@ class BlockingSite:
     def export(self, project: str, to: PathText, *, force: bool = False) -> Exported:
         """See `Site.export`."""
         return self._loop.call(lambda: self._site.export(project, to, force=force))
+
+    # --- reports --------------------------------------------------------------------------------------------------
+
+    def demographics(
+        self,
+        paths: str | Sequence[str] = (),
+        *,
+        by: of_people.By = "subject",
+        columns: str | Sequence[str] = (),
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Table:
+        """See `Site.demographics`."""
+        return self._loop.call(lambda: self._site.demographics(paths, by=by, columns=columns, **wishes))
+
+    def overview(
+        self,
+        paths: str | Sequence[str] = (),
+        *,
+        by: of_places.By = "acquisition",
+        files: bool = False,
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Table:
+        """See `Site.overview`."""
+        return self._loop.call(lambda: self._site.overview(paths, by=by, files=files, **wishes))
+
+    def missing(
+        self,
+        paths: str | Sequence[str] = (),
+        *,
+        expect: str | Sequence[str] = (),
+        expect_from: str | PathLike[str] = "",
+        expect_file: str | Sequence[str] = (),
+        expect_auto: float | None = None,
+        by: of_missing.By = "session",
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Table:
+        """See `Site.missing`."""
+        return self._loop.call(
+            lambda: self._site.missing(
+                paths,
+                expect=expect,
+                expect_from=expect_from,
+                expect_file=expect_file,
+                expect_auto=expect_auto,
+                by=by,
+                **wishes,
+            )
+        )
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -171,6 +250,14 @@ class BlockingSite:
     def gears(self) -> BlockingListing[Gear]:
         """See `Site.gears`."""
         return self._list(self._site.gears())
+
+    def collections(self) -> BlockingListing[Collection]:
+        """See `Site.collections`."""
+        return self._list(self._site.collections())
+
+    def collection(self, label: str) -> Table:
+        """See `Site.collection`."""
+        return self._loop.call(lambda: self._site.collection(label))
 
     def whoami(self) -> User:
         """See `Site.whoami`."""

@@ -12,22 +12,35 @@ from fwsync.config import Settings
 from fwsync.errors import UsageError
 from fwsync.library.connection import Connection, Options
 from fwsync.library.given import flags_of
-from fwsync.library.keywords import DownloadKeywords, ImportKeywords, MirrorKeywords, UploadKeywords
+from fwsync.library.keywords import (
+    DownloadKeywords,
+    ImportKeywords,
+    MirrorKeywords,
+    SelectionKeywords,
+    UploadKeywords,
+)
 from fwsync.library.listing import Listing
+from fwsync.library.reports import Reports
 from fwsync.library.running import Running, Work
-from fwsync.model import Acquisition, Gear, Group, Project, Session, Subject, User
+from fwsync.model import Acquisition, Collection, Gear, Group, Project, Session, Subject, User
 from fwsync.operations.attaching import upload
+from fwsync.operations.collected import show_collection
+from fwsync.operations.collections import known_collections
+from fwsync.operations.curating import Build, build
 from fwsync.operations.downloading import FORMS, download_selection, with_wishes
 from fwsync.operations.exporting import Exported, export_project
 from fwsync.operations.importing import import_csv
 from fwsync.operations.looking import Line, containers, list_path, tree
+from fwsync.operations.matrix import build_matrix
 from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan, plan_import
 from fwsync.operations.projects import find_container, near
 from fwsync.operations.retrying import retry
+from fwsync.operations.selected import WISHES_OF_CONTAINERS, Asked
 from fwsync.operations.selections import WISHES
 from fwsync.operations.transfers import download
 from fwsync.operations.uploading import upload_folder
+from fwsync.report.table import Table
 from fwsync.run.journal import RunRecord
 from fwsync.work import Entry, Outcome, Summary
 
@@ -57,7 +70,7 @@ def connect(
     return Site(Connection(Options(api_key=api_key or "", profile=profile or "", progress=progress, **given)))
 
 
-class Site:
+class Site(Reports):
     """A Flywheel site. Runs (`mirror`, `upload`, ...) begin when iterated or awaited; listings likewise.
 
     Several runs at once are allowed; the counts of requests in their summaries then hold each other's too.
@@ -169,6 +182,35 @@ class Site:
         """Carry out a plan file."""
         return self._run("apply", lambda context, dry: apply_plan(context, fspath(plan), dry=dry))
 
+    def build_collection(
+        self,
+        label: str,
+        paths: str | Sequence[str] = (),
+        *,
+        description: str = "",
+        exact: bool = False,
+        max_remove: str = "",
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Running[Outcome]:
+        """Put the acquisitions of a selection into the collection with this label (or `<id:HEX>`), which is made if
+        there is none: those at or below `paths`, or wherever the keywords say, that the keywords leave in.
+
+        `exact` removes what is not selected; `max_remove` (`500`, `20%`) is how much of it may go at most.
+        """
+        sources = (paths,) if isinstance(paths, str) else tuple(paths)
+        flags = flags_of("mirror", "build_collection", wishes, WISHES_OF_CONTAINERS)
+        given = {name.partition(".")[2]: value for name, value in flags.items()}
+        asked = Asked.of(self._connection.settings(), given, sources)
+        one = Build.of(label, asked, description=description, exact=exact, max_remove=max_remove)
+        return self._run("collection", lambda context, dry: build(context, [one], dry=dry))
+
+    def build_collections(self, file: PathText, *, allow_empty: bool = False) -> Running[Outcome]:
+        """Build a collection for every combination of the axes in a TOML file (docs/guides/collections.md)."""
+        return self._run(
+            "collection",
+            lambda context, dry: build_matrix(context, _text(file), allow_empty=allow_empty, dry=dry),
+        )
+
     def retry(self, run: str) -> Running[Outcome]:
         """Try again what a run did not get done, by its id."""
 
@@ -240,6 +282,20 @@ class Site:
                 yield gear
 
         return Listing(Gear, read)
+
+    def collections(self) -> Listing[Collection]:
+        """All collections that the key sees."""
+
+        async def read() -> AsyncIterator[Collection]:
+            for one in await known_collections(self._connection.fw):
+                yield one
+
+        return Listing(Collection, read)
+
+    async def collection(self, label: str) -> Table:
+        """The acquisitions of the collection with this label (or `<id:HEX>`), a row each, with the labels above them.
+        UsageError where there is none, or several."""
+        return await show_collection(self._connection.fw, label)
 
     async def whoami(self) -> User:
         """Whose key it is."""

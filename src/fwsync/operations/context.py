@@ -67,9 +67,14 @@ class Run:
         """Count, record and show an outcome."""
         self.summary.add(outcome)
         # A mirror that runs every night must not leave a row a file and night of which there is nothing to tell.
-        if outcome.state != "unchanged" or outcome.attempts or outcome.kind not in OF_TREES:
+        if outcome.state != "unchanged" or outcome.attempts or outcome.kind not in COUNTED:
             self.context.journal.record(self.id, outcome)
         self.context.reporter.outcome(outcome)
+
+    def revised(self, outcome: Outcome) -> None:
+        """An item that was taken as done turned out not to be."""
+        self.summary.revise("done", outcome)
+        self.context.journal.record(self.id, outcome)
 
     async def carry_out(self, plan: Plan, handlers: Mapping[str, Handler], batching: Batching | None = None) -> None:
         """Run the plan. Whatever happens, the summary is complete afterwards."""
@@ -173,7 +178,7 @@ def _told(item: WorkItem) -> str:
     return size
 
 
-OF_TREES = frozenset({"download.file", "download.member", "write.sidecar"})
+COUNTED = frozenset({"download.file", "download.member", "write.sidecar", "add.acquisition"})
 """Items of which those that were unchanged without a look are counted, and not kept one by one."""
 
 _OF_FILES = ("download", "write", "move", "delete", "upload")

@@ -10,6 +10,7 @@ from fwsync.config import MirrorSettings, Settings
 from fwsync.errors import UsageError
 from fwsync.operations.attaching import upload
 from fwsync.operations.context import Context
+from fwsync.operations.curating import Build, build
 from fwsync.operations.downloading import download_selection
 from fwsync.operations.importing import import_csv
 from fwsync.operations.mirroring import mirror
@@ -52,7 +53,7 @@ async def retry(context: Context, run: str) -> Summary:
 
 async def _carried_out(context: Context, run: str, command: str, arguments: dict[str, Any]) -> Summary:
     """The command of a run, with its arguments, in this context."""
-    if "-" in (arguments.get("source"), arguments.get("from_file")):
+    if _read_standard_input(arguments):
         raise UsageError(
             f"run {run}: read standard input, which is gone; give that in a file, and run its command again"
         )
@@ -70,15 +71,27 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
             return await verify(context, arguments["folder"], wishes)
         case "push":
             return await push(context, arguments["folder"])
-        case "upload" if "folder" in arguments:
-            return await upload_folder(context, arguments["folder"], arguments["to"])
-        case "upload":
-            return await upload(context, arguments["sources"], arguments["to"])
-        case "download" if "wishes" in arguments:
-            return await download_selection(context, arguments["paths"], arguments["to"])
-        case "download":
-            return await download(context, arguments["sources"], arguments["to"])
+        case "upload" | "download":
+            return await _moved(context, command, arguments)
+        case "collection":
+            return await build(context, msgspec.convert(arguments["builds"], list[Build]))
     raise UsageError(f"run {run}: {command} can't be run again")
+
+
+async def _moved(context: Context, command: str, arguments: dict[str, Any]) -> Summary:
+    """An upload or a download again."""
+    if command == "upload" and "folder" in arguments:
+        return await upload_folder(context, arguments["folder"], arguments["to"])
+    if command == "upload":
+        return await upload(context, arguments["sources"], arguments["to"])
+    if "wishes" in arguments:
+        return await download_selection(context, arguments["paths"], arguments["to"])
+    return await download(context, arguments["sources"], arguments["to"])
+
+
+def _read_standard_input(arguments: dict[str, Any]) -> bool:
+    wishes = [one["wishes"] for one in arguments.get("builds", ())]
+    return any("-" in (one.get("source"), one.get("from_file")) for one in (arguments, *wishes))
 
 
 def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Settings:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 from fwsync.client import query as q
 from fwsync.client.api import Flywheel
-from fwsync.client.files import search_files
-from fwsync.client.nouns import NO_SUCH_ROUTE
+from fwsync.client.search import id_of, name_of, search
 from fwsync.errors import NotFoundError, RemoteError, UsageError
-from fwsync.model import Collection, Project, Reference
+from fwsync.model import Project, Reference
+from fwsync.operations.collections import find_collection, members
 from fwsync.operations.projects import find_project, near, project_path
 from fwsync.plan.selecting import Tally
-from fwsync.selection import Selection, is_pattern, matches, segment_id, split_path
+from fwsync.selection import Selection, is_pattern, matches, split_path
 
 
 class Scope:
-    """What is settled before any container is listed. `hits` are (container id, file name) of the query, `collected`
-    the ids that a collection leaves in, by level."""
+    """What is settled before any container is listed. `hits` are (container id, file name) of the query where it is
+    about files, `collected` the ids that a collection, or a query about containers, leaves in, by level;
+    `finds_nothing` tells of a query without any hit."""
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
@@ -25,6 +28,7 @@ class Scope:
         self.projects: list[Project] = []
         self.hits: frozenset[tuple[str, str]] | None = None
         self.collected: dict[str, frozenset[str]] = {}
+        self.finds_nothing = False
         self.path_segments = [split_path(path) for path in selection.paths]
         self._met: Counter[str] = Counter()
 
@@ -42,12 +46,13 @@ class Scope:
         return ""
 
     @classmethod
-    async def open(cls, fw: Flywheel, selection: Selection) -> Scope:
-        """Find the projects, the collection and the query's hits. UsageError for what is not there."""
+    async def open(cls, fw: Flywheel, selection: Selection, finds: str = "file") -> Scope:
+        """Find the projects, the collection and the query's hits, which are files or containers of the level `finds`.
+        UsageError for what is not there."""
         scope = cls(selection)
         wanted: list[set[str]] = []
         if selection.query:
-            wanted.append(await scope._search(fw))
+            wanted.append(await scope._search(fw, finds))
         if selection.collection:
             wanted.append(await scope._collect(fw))
         named = selection.projects or selection.group or selection.everywhere or selection.paths
@@ -61,22 +66,24 @@ class Scope:
             await scope._conditions(fw)
         return scope
 
-    async def _search(self, fw: Flywheel) -> set[str]:
-        try:
-            found = await search_files(fw.session, self.selection.query)
-        except RemoteError as error:
-            if error.status in (400, 422):
-                raise UsageError(f"--query {self.selection.query!r}: {error.reason}") from error
-            raise
-        self.hits = frozenset((hit.parent, hit.file) for hit in found)
-        return {hit.project for hit in found if hit.project}
+    async def _search(self, fw: Flywheel, finds: str) -> set[str]:
+        found = await searched(fw, self.selection.query, finds)
+        self.finds_nothing = not found
+        if finds == "file":
+            self.hits = frozenset((id_of(hit, "parent"), name_of(hit)) for hit in found)
+        else:
+            self._leave_in(finds, (id_of(hit, finds) for hit in found))
+        return {id_of(hit, "project") for hit in found} - {""}
 
     async def _collect(self, fw: Flywheel) -> set[str]:
-        found = await _collection(fw, self.selection.collection)
-        listing = fw.acquisitions.iter(path=("collections", found.id, "acquisitions"), files=False)
-        acquisitions = [one async for one in listing]
-        self.collected["acquisition"] = frozenset(one.id for one in acquisitions)
+        found = await find_collection(fw, self.selection.collection, "--collection")
+        acquisitions = [one async for one in members(fw, found.id)]
+        self._leave_in("acquisition", (one.id for one in acquisitions))
         return {one.parents.project for one in acquisitions if one.parents and one.parents.project}
+
+    def _leave_in(self, level: str, idents: Iterable[str]) -> None:
+        found = frozenset(idents)
+        self.collected[level] = self.collected[level] & found if level in self.collected else found
 
     async def _conditions(self, fw: Flywheel) -> None:
         filters = q.narrowed(self.selection, "project")
@@ -90,25 +97,14 @@ class Scope:
         self.met("project", len(self.projects))
 
 
-async def _collection(fw: Flywheel, name: str) -> Collection:
-    """By `<id:HEX>` or by label."""
-    if (ident := segment_id(name)) is not None:
-        try:
-            return await fw.collections.get(ident)
-        except NotFoundError:
-            raise UsageError(f"--collection {name}: {fw.site} has none with this id") from None
+async def searched(fw: Flywheel, structured: str, finds: str) -> list[dict[str, Any]]:
+    """The hits of a structured query, as `client.search` gives them. UsageError for a query that the site refuses."""
     try:
-        known = [one async for one in fw.collections.iter(files=False)]
+        return await search(fw.session, structured, finds)
     except RemoteError as error:
-        if error.status in NO_SUCH_ROUTE:
-            raise UsageError(f"--collection {name}: {fw.site} has no collections") from error
+        if error.status in (400, 422):
+            raise UsageError(f"--query {structured!r}: {error.reason}") from error
         raise
-    found = [one for one in known if one.label == name]
-    if len(found) > 1:
-        raise UsageError(f"--collection {name}: there are {len(found)} of this name; write <id:{found[0].id}>")
-    if not found:
-        raise UsageError(f"--collection {name}: not found{near(name, (one.label or '' for one in known))}")
-    return found[0]
 
 
 async def _projects(fw: Flywheel, selection: Selection) -> list[Project]:

@@ -53,7 +53,7 @@ def refuse_empty(selection: Selection, tally: Tally, scope: Scope, paths: Sequen
     """UsageError for a pattern, condition, path or query that matches nothing, with near names. `paths` are those that
     were given by themselves, and not in a file."""
     line = unmet(selection, tally) or scope.unmet()
-    if selection.query and scope.hits is not None and not scope.hits:
+    if scope.finds_nothing:
         line = line or f"--query {selection.query}: finds nothing"
     if paths:
         line = line.removeprefix("--from-file ")

@@ -11,6 +11,7 @@ import msgspec
 from fwsync.errors import FwsyncError, NotFoundError, RemoteError, UsageError
 from fwsync.model import Reference
 from fwsync.operations.context import Context, Run, guarded
+from fwsync.operations.curating import JOB as COLLECTION
 from fwsync.operations.projects import find_project, near
 from fwsync.operations.turns import turn
 from fwsync.run.deleting import BELOW, GONE, LEVELS, Deleter, change_since
@@ -42,6 +43,8 @@ async def undo(context: Context, run: str, *, confirm: Callable[[int, int], bool
         raise UsageError(f"run {run}: not in the journal{near(run, known)}")
     if record.site != context.fw.site:
         raise UsageError(f"run {run}: was on {record.site}, the API key in use is for {context.fw.site}")
+    if record.command == COLLECTION:
+        raise UsageError(f"run {run}: put acquisitions into collections; only imports are undone")
     async with turn(context, f"project {await _project_of(context, record)} on {context.fw.site}"):
         made = _made(await context.journal.outcomes(run, ("done",)))
         if context.only is not None:

@@ -141,13 +141,13 @@ class Brake(NamedTuple):
     share: float = 0.1
 
     @classmethod
-    def parse(cls, text: str) -> Brake:
+    def parse(cls, text: str, flag: str = "--max-delete") -> Brake:
         """From `--max-delete`: a number of files, a percentage of the tree's files, or nothing for the default."""
         if not text:
             return cls()
         found = re.fullmatch(r"(\d+)(%?)|(\d+\.\d+)%", text.strip())
         if found is None or (float(text.strip().rstrip("%")) > 100 and "%" in text):
-            raise ConfigError(f"--max-delete {text!r}: write a number of files such as 500, or a share such as 20%")
+            raise ConfigError(f"{flag} {text!r}: write a number such as 500, or a share such as 20%")
         if "%" in text:
             return cls(0, float(text.strip().rstrip("%")) / 100)
         return cls(int(text), 0.0)

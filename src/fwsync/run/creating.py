@@ -1,8 +1,7 @@
 """Handlers that create containers: by hierarchy upsert where the site grants it, else by three classic creates.
 
-A create whose answer is lost may have been carried out, or still be. So an intent is committed to the journal before a
-classic create is sent; a lost answer is looked up until the grace time has passed, and only then sent again; a later
-run looks up intents without an outcome first. An upsert is idempotent by natural key and is simply repeated.
+A create whose answer is lost may have been carried out, or still be: `run.once` takes care of classic creates. An
+upsert is idempotent by natural key and is simply repeated.
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ import msgspec
 from fwsync import logs
 from fwsync.client import query as q
 from fwsync.client.api import Flywheel, Upserted
-from fwsync.errors import AuthError, ConflictError, FwsyncError, LostAnswerError, RemoteError
+from fwsync.errors import AuthError, FwsyncError, RemoteError
 from fwsync.model import PLURALS, Container, Reference
 from fwsync.run.doubles import Made, double_outcome
-from fwsync.run.journal import Intent, Journal
+from fwsync.run.journal import Journal
 from fwsync.run.marking import Marker
+from fwsync.run.once import Once
 from fwsync.run.pool import Handler
 from fwsync.work import NewContainer, Outcome, State, WorkItem
 
@@ -45,13 +45,12 @@ class Creator:
 
     def __init__(self, fw: Flywheel, journal: Journal, run: str, *, grace: float, upsert: bool = True) -> None:
         """`grace` is how many seconds after sending a create may still be carried out by the site."""
-        self._fw, self._journal, self._run, self._grace = fw, journal, run, grace
+        self._fw, self._journal, self._run = fw, journal, run
         self._upsert: bool | None = None if upsert else False
         self._marker = Marker(fw, journal, run, grace=grace)
         self._probe = anyio.Lock()
         self._probed = not upsert
-        self._loading = anyio.Lock()
-        self._old: dict[tuple[str, str, str], Intent] | None = None
+        self._once = Once(fw, journal, run, grace=grace)
         self._sent_twice: list[Double] = []
         self.made: dict[str, Made] = {}
         """What classic creates of this run made, by id: sites may allow doubles of these."""
@@ -180,60 +179,18 @@ class Creator:
     async def _one(self, new: NewContainer, parent_id: str | None) -> tuple[str, int, bool]:
         """Create one container; its id, how often it was sent, and whether fwsync made it, now or in a run before."""
         parent = parent_id or new.project_id
-        key = (parent, new.level, new.label)
-        site = self._fw.site
-        async with self._loading:  # once, before any intent of our own
-            if self._old is None:
-                self._old = await self._journal.intents(site)
-        sent_at: float | None = None
-        if (old := self._old.pop(key, None)) is not None:
-            sent_at = old.sent_at
-            if (found := await self._look_up(new, parent, sent_at)) is not None:
-                self._journal.settle(site, *key)
-                return found, 0, True
-        document = _document(new, parent)
-        attempts = 0
-        while True:
-            if attempts or sent_at is not None:
-                self._sent_twice.append(Double(new.level, parent, new.label))
-            attempts += 1
-            sent_at = time.time()
-            await self._journal.intend(site, Intent(parent, new.level, new.label, sent_at, self._run))
-            try:
-                made = await self._fw.noun(new.level).create(document)
-                self.made[made] = Made(new.level, parent, new.label)
-                self._journal.settle(site, *key)
-                return made, attempts, True
-            except ConflictError:
-                there = await self._find(new, parent)
-                if there is None:
-                    self._journal.settle(site, *key)
-                    raise
-                self._journal.settle(site, *key)
-                return there.id, attempts, attempts > 1
-            except LostAnswerError:
-                if (found := await self._look_up(new, parent, sent_at)) is not None:
-                    self.made[found] = Made(new.level, parent, new.label)
-                    self._journal.settle(site, *key)
-                    return found, attempts, True
-                if attempts >= self._fw.session.settings.tries:
-                    raise
-            except RemoteError:
-                self._journal.settle(site, *key)
-                raise
 
-    async def _look_up(self, new: NewContainer, parent: str, sent_at: float) -> str | None:
-        """The container, if it turns up by the end of the grace time: at once, after 1, 3, 7, ... seconds."""
-        pause = 1.0
-        while True:
-            if (found := await self._find(new, parent)) is not None:
-                return found.id
-            left = sent_at + self._grace - time.time()
-            if left <= 0:
-                return None
-            # A clock that was set back must not make the wait longer than the grace time itself.
-            await anyio.sleep(min(pause, left, self._grace))
-            pause *= 2
+        async def find() -> str | None:
+            found = await self._find(new, parent)
+            return found.id if found is not None else None
+
+        def again() -> None:
+            self._sent_twice.append(Double(new.level, parent, new.label))
+
+        sent = await self._once.create((parent, new.level, new.label), _document(new, parent), find, again)
+        if sent.by_us and sent.attempts:
+            self.made[sent.id] = Made(new.level, parent, new.label)
+        return sent.id, sent.attempts, sent.by_us
 
     async def _find(self, new: NewContainer, parent: str) -> Container | None:
         """The oldest container with this natural key."""
