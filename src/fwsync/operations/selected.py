@@ -19,8 +19,8 @@ from fwsync.operations.gathering import Gatherer, Receiver
 from fwsync.operations.scope import Scope
 from fwsync.operations.selections import refuse_empty, selection_at, wished
 from fwsync.plan.candidates import Above, Candidate
-from fwsync.plan.selecting import Tree
-from fwsync.selection import LEVELS, Selection
+from fwsync.plan.selecting import Paths, Tree
+from fwsync.selection import LEVELS, Selection, split_path
 
 
 class Found(NamedTuple):
@@ -70,7 +70,10 @@ class Selected(Receiver):
         file: Callable[[Candidate], None] | None = None,
         info: bool = False,
     ) -> None:
-        self.levels, self.info, self._selection = levels, info, selection
+        # A path that leads to an acquisition (or a file of one) needs to see them.
+        below = any(len(split_path(path)) > len(LEVELS) for path in selection.paths)
+        self.levels = tuple(dict.fromkeys((*levels, "acquisition"))) if below else levels
+        self.info, self._selection = info, selection
         self.scope: Scope
         self.notes: list[str] = []
         self.files = selection.names_files or file is not None
@@ -104,14 +107,26 @@ class Selected(Receiver):
 
     async def tree(self, tree: Tree) -> None:
         """Which containers of a project are in."""
+        paths = Paths(self._selection.paths, self.scope.path_segments) if self._selection.paths else None
+        lowest = max((min(len(path), 5) - 2 for path in self.scope.path_segments), default=0)
         for level in self.levels:
             depth = max((LEVELS.index(one) for one in {level, *tree.required}), default=0)
-            deepest = LEVELS[depth]
-            for ident in tree.all[deepest]:
-                chain = tree.chain(tree.full({deepest: ident}))
-                if chain is not None and level in chain:
-                    upto = LEVELS[: LEVELS.index(level) + 1]
-                    self._in[level][chain[level].id] = {one: chain[one] for one in upto if one in chain}
+            for deepest in LEVELS[depth : max(depth, lowest) + 1]:
+                for ident in tree.all[deepest]:
+                    chain = tree.chain(tree.full({deepest: ident}))
+                    if chain is not None and level in chain and (paths is None or self._at_a_path(paths, chain)):
+                        upto = LEVELS[: LEVELS.index(level) + 1]
+                        self._in[level][chain[level].id] = {one: chain[one] for one in upto if one in chain}
+
+    def _at_a_path(self, paths: Paths, chain: dict[str, Above]) -> bool:
+        """Whether a container lies at or below a path of the selection; the tally is told."""
+        group = chain["project"].note
+        steps = [(group, group), *((one.label, one.id) for one in chain.values())]
+        found = paths.find(steps)
+        tally = self.scope.tally
+        tally.met.update(("from-file", path) for path in found)
+        tally.saw("from-file", ["/".join(label for label, _ in steps[:most]) for most in range(3, len(steps) + 1)])
+        return bool(found)
 
     async def take(self, candidates: list[Candidate]) -> None:
         """Files that are in: so are the containers that they are on."""
