@@ -253,10 +253,8 @@ class Flywheel:
         listings = (self.jobs.iter(filters=clause), self.jobs.iter(path=("projects", project_id, "jobs")))
         known = False
         for listing in listings:
-            found: list[ListedJob] = []
             try:
-                async for job in listing:
-                    found.append(job)
+                found = [job async for job in listing]
             except RemoteError as error:
                 if error.status not in (400, 403, 404, 405, 422, 501):
                     raise

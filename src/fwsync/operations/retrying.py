@@ -16,6 +16,7 @@ from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan
 from fwsync.operations.projects import near
 from fwsync.operations.pushing import push
+from fwsync.operations.quality import qc_again
 from fwsync.operations.transfers import download
 from fwsync.operations.undoing import undo
 from fwsync.operations.uploading import upload_folder
@@ -52,10 +53,7 @@ async def retry(context: Context, run: str) -> Summary:
 
 async def _carried_out(context: Context, run: str, command: str, arguments: dict[str, Any]) -> Summary:
     """The command of a run, with its arguments, in this context."""
-    if "-" in (arguments.get("source"), arguments.get("from_file")):
-        raise UsageError(
-            f"run {run}: read standard input, which is gone; give that in a file, and run its command again"
-        )
+    _refuse_what_is_gone(run, arguments)
     match command:
         case "import":
             return await import_csv(context, arguments["source"], limit=arguments.get("limit"))
@@ -68,6 +66,8 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
         case "verify":
             wishes = msgspec.convert({k: v for k, v in arguments.items() if k != "folder"}, Wishes)
             return await verify(context, arguments["folder"], wishes)
+        case "qc":
+            return await qc_again(context, arguments)
         case "push":
             return await push(context, arguments["folder"])
         case "upload" if "folder" in arguments:
@@ -79,6 +79,13 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
         case "download":
             return await download(context, arguments["sources"], arguments["to"])
     raise UsageError(f"run {run}: {command} can't be run again")
+
+
+def _refuse_what_is_gone(run: str, arguments: dict[str, Any]) -> None:
+    if "-" in (arguments.get("source"), arguments.get("from_file")):
+        raise UsageError(
+            f"run {run}: read standard input, which is gone; give that in a file, and run its command again"
+        )
 
 
 def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Settings:

@@ -86,16 +86,8 @@ def gear_status_table(
     for labels, held in containers:
         run = held.run
         told = (run.created, run.version, run.label, run.id) if run else ("", "", "", "")
-        rows.append(
-            (
-                *(labels.get(name) for name in levels),
-                run is not None,
-                held.state,
-                *(text or None for text in told),
-                held.runs,
-                held.complete,
-            )  # fmt: skip
-        )
+        above = (labels.get(name) for name in levels)
+        rows.append((*above, run is not None, held.state, *(text or None for text in told), held.runs, held.complete))
         states["running" if held.state in GOING_ON else held.state] += 1
         lacking += not held.succeeded
     facts: dict[str, Cell] = {f"{level}s": len(rows)}

@@ -42,7 +42,7 @@ class Rule(NamedTuple):
 
     def __str__(self) -> str:
         conditions = " and ".join(f"{key}={value}" for key, value in self.where)
-        return f"{self.flag}: {self.metric} {self.compare} {self.limit:g}{' where ' if conditions else ''}{conditions}"
+        return f"{self.flag}: {self.metric} {self.compare} {self.limit!r}{' where ' if conditions else ''}{conditions}"
 
     def applies(self, classification: Mapping[str, Any] | None) -> bool:
         """Whether a file is meant, by its classification."""

@@ -8,6 +8,7 @@ from fwsync.cli.lazy import LazyGroup
 
 REPORTS = {
     "gear-status": ("report_gears:gear_status", "Has a gear run on each session, and how did it end?"),
+    "qc": ("report_qc:qc", "Values about quality in the info of files, judged by rules; tags for what is bad."),
 }
 
 
