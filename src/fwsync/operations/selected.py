@@ -73,7 +73,7 @@ class Selected(Receiver):
         # A path that leads to an acquisition (or a file of one) needs to see them.
         below = any(len(split_path(path)) > len(LEVELS) for path in selection.paths)
         self.levels = tuple(dict.fromkeys((*levels, "acquisition"))) if below else levels
-        self.info, self._selection = info, selection
+        self.info, self._selection, self._wanted = info, selection, levels
         self.scope: Scope
         self.notes: list[str] = []
         self.files = selection.names_files or file is not None
@@ -102,14 +102,14 @@ class Selected(Receiver):
 
     def container(self, container: Container, level: str) -> None:
         """Remember what is wanted of it."""
-        if level in self.levels and (kept := self._keep(container, level)) is not None:
+        if level in self._wanted and (kept := self._keep(container, level)) is not None:
             self._kept[container.id] = kept
 
     async def tree(self, tree: Tree) -> None:
         """Which containers of a project are in."""
         paths = Paths(self._selection.paths, self.scope.path_segments) if self._selection.paths else None
         lowest = max((min(len(path), 5) - 2 for path in self.scope.path_segments), default=0)
-        for level in self.levels:
+        for level in self._wanted:
             depth = max((LEVELS.index(one) for one in {level, *tree.required}), default=0)
             for deepest in LEVELS[depth : max(depth, lowest) + 1]:
                 for ident in tree.all[deepest]:

@@ -56,7 +56,8 @@ def standing(runs: Iterable[GearRun], state_of: StateOf = "latest") -> Standing:
     every = [run for some in by_container.values() for run in some]
     complete = sum(run.state == "complete" for run in every)
     succeeded = all(any(run.state == "complete" for run in some) for some in by_container.values())
-    worst = min(told, key=lambda run: _rank(run.state))
+    newest_first = sorted(told, key=lambda run: (run.created, run.id), reverse=True)
+    worst = min(newest_first, key=lambda run: _rank(run.state))
     return Standing(worst, len(every), complete, succeeded)
 
 

@@ -89,7 +89,7 @@ def quality_table(
     """The report, in the order of the labels."""
     columns = (
         *(Column(level) for level in LEVELS), Column("file"), Column("measurement"),
-        *(Column(metric, "number") for metric in metrics), Column("flags"), Column("no value"),
+        *(Column(metric, "number") for metric in metrics), Column("flags"), Column("no_value"),
     )  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     counts = Counter(dict.fromkeys((rule.flag for rule in rules), 0))
