@@ -107,7 +107,9 @@ def test_any_selection_narrows_it(site: Site, person: Person) -> None:
     assert 0 < len(both) < 32, "only sessions with outputs of the other gear"
     done = person.types("report", "gear-status", "bids-freesurfer", f"{NEURO}/sub-0x1")
     assert done.returncode == 2
-    assert re.search(r"demo/neuro-study/sub-0x1: matches nothing; did you mean demo/neuro-study/sub-0\d1", done.stderr)
+    assert re.search(
+        r"demo/neuro-study/sub-0x1: matches nothing; did you mean demo/neuro-study/sub-0\d\d or", done.stderr
+    )
 
 
 def test_what_the_site_does_not_know_is_told_with_near_names(person: Person) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from fwsync.client.api import Flywheel
 from fwsync.model import Container
 from fwsync.operations.context import Context, Run, dry_run, guarded
+from fwsync.operations.projects import near
 from fwsync.operations.selected import Asked, Selected
 from fwsync.plan.candidates import Candidate
 from fwsync.plan.tagging import Marked, tagging_plan
@@ -26,7 +27,7 @@ from fwsync.work import Plan, Summary
 
 FILES = ("*mriqc.qa*",)
 """The names of the files that are meant where nothing is said of files."""
-AT_ONCE = 32
+AT_ONCE, MOST_NAMES = 32, 2000
 
 
 class Checks(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,10 +109,11 @@ class _Held:
 
     def __init__(self, checks: Checks) -> None:
         self.metrics = metrics_of(checks.metrics, checks.rules)
-        self._rules = checks.rules
+        self._shown, self._rules = checks.metrics, checks.rules
         self.files: dict[tuple[str, str], tuple[Candidate | None, Measured]] = {}
         self._where: dict[tuple[str, str], tuple[str, str]] = {}
         self._older = self._asked = 0
+        self._keys: dict[str, None] = {}
 
     def take(self, one: Candidate) -> None:
         """A file that is in."""
@@ -127,6 +129,8 @@ class _Held:
     def _judge(self, one: Candidate) -> Measured:
         labels = {kind: above.label for kind, above in one.above.items()}
         entry = one.entry
+        if entry.info and len(self._keys) < MOST_NAMES:
+            self._keys.update(dict.fromkeys(entry.info))
         place = Place(labels, entry.name, entry.created or entry.modified or "", entry.file_id or "")
         return measure(place, entry.classification, entry.info, self.metrics, self._rules)
 
@@ -150,6 +154,11 @@ class _Held:
         """What a person should know."""
         if self._older:
             yield f"{self._older:,} files are left out: their containers have a newer one"
+        for at, metric in enumerate(self.metrics):
+            files = [one for _, one in self.files.values()]
+            wanted = metric in self._shown or any(metric in one.lacking for one in files)
+            if files and wanted and all(one.values[at] is None for one in files):
+                yield f"no file has {metric}{near(metric, sorted(self._keys))}"
         if self._asked:
             yield f"{self._asked:,} files were asked for one by one: the site lists them without their info"
 
