@@ -18,6 +18,7 @@ from fwsync.cli.main import COMMANDS, cli
 from fwsync.cli.options import Common
 from fwsync.config import SECTIONS, SHORT_NAMES, SelectionSettings
 from fwsync.operations.downloading import FORMS
+from fwsync.operations.selected import WISHES_OF_CONTAINERS
 from fwsync.operations.selections import WISHES
 from fwsync.plan.fields import AGE_UNITS, LEVELS, ROW_WIDE, SPELLINGS, TYPES, names_of
 from fwsync.plan.layout import FIELDS, NAMED
@@ -374,6 +375,7 @@ def keywords_module() -> str:
     for section, name, only in (
         ("mirror", "MirrorKeywords", ()),
         ("mirror", "DownloadKeywords", (*WISHES, *FORMS)),
+        ("mirror", "SelectionKeywords", WISHES_OF_CONTAINERS),
         ("import", "ImportKeywords", ()),
         ("upload", "UploadKeywords", ()),
     ):

@@ -5,13 +5,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from os import PathLike
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 import msgspec
 
 from fwsync import frames
-from fwsync.library.keywords import DownloadKeywords, ImportKeywords, MirrorKeywords, UploadKeywords
+from fwsync.library.keywords import (
+    DownloadKeywords,
+    ImportKeywords,
+    MirrorKeywords,
+    SelectionKeywords,
+    UploadKeywords,
+)
 from fwsync.library.listing import Listing
 from fwsync.library.loop import LoopThread
 from fwsync.library.running import Running
@@ -19,6 +26,10 @@ from fwsync.library.site import PathText, Site, connect
 from fwsync.model import Acquisition, Gear, Group, Project, Session, Subject, User
 from fwsync.operations.exporting import Exported
 from fwsync.operations.looking import Line
+from fwsync.report import demographics as of_people
+from fwsync.report import missing as of_missing
+from fwsync.report import overview as of_places
+from fwsync.report.table import Table
 from fwsync.run.journal import RunRecord
 from fwsync.work import Entry, Outcome, Summary
 
@@ -129,6 +140,54 @@ class BlockingSite:
     def export(self, project: str, to: PathText, *, force: bool = False) -> Exported:
         """See `Site.export`."""
         return self._loop.call(lambda: self._site.export(project, to, force=force))
+
+    # --- reports --------------------------------------------------------------------------------------------------
+
+    def demographics(
+        self,
+        paths: str | Sequence[str] = (),
+        *,
+        by: of_people.By = "subject",
+        columns: str | Sequence[str] = (),
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Table:
+        """See `Site.demographics`."""
+        return self._loop.call(lambda: self._site.demographics(paths, by=by, columns=columns, **wishes))
+
+    def overview(
+        self,
+        paths: str | Sequence[str] = (),
+        *,
+        by: of_places.By = "acquisition",
+        files: bool = False,
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Table:
+        """See `Site.overview`."""
+        return self._loop.call(lambda: self._site.overview(paths, by=by, files=files, **wishes))
+
+    def missing(
+        self,
+        paths: str | Sequence[str] = (),
+        *,
+        expect: str | Sequence[str] = (),
+        expect_from: str | PathLike[str] = "",
+        expect_file: str | Sequence[str] = (),
+        expect_auto: float | None = None,
+        by: of_missing.By = "session",
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Table:
+        """See `Site.missing`."""
+        return self._loop.call(
+            lambda: self._site.missing(
+                paths,
+                expect=expect,
+                expect_from=expect_from,
+                expect_file=expect_file,
+                expect_auto=expect_auto,
+                by=by,
+                **wishes,
+            )
+        )
 
     # --- reading --------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from fwsync.library.connection import Connection, Options
 from fwsync.library.given import flags_of
 from fwsync.library.keywords import DownloadKeywords, ImportKeywords, MirrorKeywords, UploadKeywords
 from fwsync.library.listing import Listing
+from fwsync.library.reports import Reports
 from fwsync.library.running import Running, Work
 from fwsync.model import Acquisition, Gear, Group, Project, Session, Subject, User
 from fwsync.operations.attaching import upload
@@ -57,7 +58,7 @@ def connect(
     return Site(Connection(Options(api_key=api_key or "", profile=profile or "", progress=progress, **given)))
 
 
-class Site:
+class Site(Reports):
     """A Flywheel site. Runs (`mirror`, `upload`, ...) begin when iterated or awaited; listings likewise.
 
     Several runs at once are allowed; the counts of requests in their summaries then hold each other's too.

@@ -30,6 +30,8 @@ from fwsync.selection import Selection
 
 BATCH = 500
 MOST_SPOTS = 2000
+SESSION = 4
+"""So many parts has the path of a session; a longer one is an acquisition's, or a file's."""
 
 
 class Receiver:
@@ -125,6 +127,7 @@ class Gatherer:
         of_files = self._selection.of_containers and self._receiver.files
         deep = of_files or "acquisition" in tree.required or "acquisition" in self._receiver.levels
         deep = deep or any(a.parents and a.parents.acquisition for a in analyses) or bool(self._selection.tags)
+        deep = deep or (bool(self._receiver.levels) and any(len(one) > SESSION for one in self.scope.path_segments))
         levels = ("subject", "session", *(("acquisition",) if deep else ()))
         await at_once(*(partial(self._level, project, level, tree) for level in levels))
         return tree

@@ -19,8 +19,8 @@ from fwsync.operations.attaching import upload
 from fwsync.operations.context import Context
 from fwsync.operations.gathering import known_gear
 from fwsync.operations.projects import group_of
-from fwsync.operations.selected import Asked, Found, Selected
-from fwsync.report.gear_status import LEVELS, UNKNOWN, GearRun, StateOf, csv_name, gear_status_table, standing
+from fwsync.operations.selected import Asked, Found, Selected, path_of
+from fwsync.report.gear_status import LEVELS, UNKNOWN, By, GearRun, StateOf, csv_name, gear_status_table, standing
 from fwsync.report.table import Table
 from fwsync.run import output
 from fwsync.run.journal import private_folder
@@ -36,25 +36,26 @@ class GearStatus(msgspec.Struct, kw_only=True):
 
 
 async def gear_status(
-    fw: Flywheel, gear: str, asked: Asked, *, per: str = "session", state_of: StateOf = "latest"
+    fw: Flywheel, gear: str, asked: Asked, *, by: By = "session", state_of: StateOf = "latest"
 ) -> GearStatus:
-    """One row for each selected container of level `per`, by the runs of `gear` (as name or name/version) on it.
+    """One row for each selected container of level `by`, by the runs of `gear` (as name or name/version) on it.
     UsageError for a gear that the site does not know, with near names."""
     name, _, version = gear.partition("/")
     if not name:
         raise UsageError("gear: give its name, as in fwsync report gear-status mriqc")
-    if per not in LEVELS:
-        raise UsageError(f"{per}: no level for a report; there is {', '.join(LEVELS)}")
-    selected = Selected(asked.selection, (per,))
+    if by not in LEVELS:
+        raise UsageError(f"{by}: no level for a report; there is {', '.join(LEVELS)}")
+    selected = Selected(asked.selection, (by,))
     await selected.gather(fw, asked)
-    looked = _Looked(fw, name, version, per)
+    looked = _Looked(fw, name, version, by)
     for project in selected.scope.projects:
         await looked.project(project.id)
     if not looked.any:
         await known_gear(fw, name, version or None)
-    rows = [(_labels(found), standing(looked.runs.get(_ident(found), ()), state_of)) for found in selected.of(per)]
+    rows = [(_labels(found), standing(looked.runs.get(_ident(found), ()), state_of)) for found in selected.of(by)]
     notes = [*selected.notes, *looked.notes(gear)]
-    table = gear_status_table(gear, per, rows, notes)
+    title = f"{gear} by {by}, of {selected.place}"
+    table = gear_status_table(by, rows, title, notes)
     lacking = sum(not held.succeeded for _, held in rows)
     return GearStatus(table=table, lacking=lacking, projects=selected.scope.projects)
 
@@ -79,8 +80,8 @@ async def upload_status(context: Context, status: GearStatus, gear: str) -> Summ
 class _Looked:
     """The runs of a gear, by the id of the container of one level that they count for."""
 
-    def __init__(self, fw: Flywheel, gear: str, version: str, per: str) -> None:
-        self._fw, self._gear, self._version, self._per = fw, gear, version, per
+    def __init__(self, fw: Flywheel, gear: str, version: str, by: str) -> None:
+        self._fw, self._gear, self._version, self._by = fw, gear, version, by
         self.runs: dict[str, list[GearRun]] = {}
         self.any = False
         self._elsewhere: Counter[str] = Counter()
@@ -105,7 +106,7 @@ class _Looked:
             on=ident, created=analysis.created or "", id=analysis.id, state=analysis.state or UNKNOWN,
             version=(about.version if about else None) or "", label=analysis.label or "",
         )  # fmt: skip
-        self._take(run, level, ident if level == self._per else "")
+        self._take(run, level, ident if level == self._by else "")
 
     def _job(self, job: ListedJob) -> None:
         if job.destination is None:
@@ -115,8 +116,8 @@ class _Looked:
             on=job.destination.id, created=job.created or "", id=job.id, state=job.state or UNKNOWN,
             version=(about.version if about else None) or "",
         )  # fmt: skip
-        own = job.destination.id if job.destination.type == self._per else ""
-        self._take(run, job.destination.type, own or str(getattr(job.parents, self._per, None) or ""))
+        own = job.destination.id if job.destination.type == self._by else ""
+        self._take(run, job.destination.type, own or str(getattr(job.parents, self._by, None) or ""))
 
     def _take(self, run: GearRun, level: str, counts_for: str) -> None:
         if self._version and run.version != self._version:
@@ -130,9 +131,9 @@ class _Looked:
     def notes(self, gear: str) -> Iterator[str]:
         """Where else it ran, and what the site does not tell."""
         for level, count in self._elsewhere.items():
-            hint = f"; --per {level} shows them" if level in LEVELS else ""
+            hint = f"; --by {level} shows them" if level in LEVELS else ""
             runs, count_ = (f"{count:,} runs", "count") if count > 1 else ("1 run", "counts")
-            yield f"{runs} of {gear} on a {level} {count_} for no {self._per}{hint}"
+            yield f"{runs} of {gear} on a {level} {count_} for no {self._by}{hint}"
         if self._without_jobs and not self.any:
             yield "the site has no listing of jobs: runs that make no analysis are not seen"
 
@@ -149,7 +150,8 @@ def _where(analysis: Analysis) -> tuple[str, str]:
 
 
 def _labels(found: Found) -> dict[str, str]:
-    return {level: above.label for level, above in found.above.items()}
+    labels = {level: above.label for level, above in found.above.items()}
+    return {**labels, "project": path_of(found.above["project"])}
 
 
 def _ident(found: Found) -> str:

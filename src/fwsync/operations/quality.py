@@ -16,7 +16,7 @@ from fwsync.client.api import Flywheel
 from fwsync.model import Container
 from fwsync.operations.context import Context, Run, dry_run, guarded
 from fwsync.operations.projects import near
-from fwsync.operations.selected import Asked, Selected
+from fwsync.operations.selected import Asked, Selected, path_of
 from fwsync.plan.candidates import Candidate
 from fwsync.plan.tagging import Marked, tagging_plan
 from fwsync.report.quality import Measured, Place, measure, metrics_of, quality_table
@@ -72,7 +72,7 @@ async def quality(fw: Flywheel, asked: Asked, checks: Checks) -> Quality:
     files = [one for _, one in held.files.values()]
     notes = [*selected.notes, *held.notes()]
     return Quality(
-        table=quality_table(files, held.metrics, checks.rules, notes),
+        table=quality_table(files, held.metrics, checks.rules, f"Quality of {selected.place}", notes),
         bad=sum(bool(one.flags or one.lacking) for one in files),
         acquisitions=held.marked(tags),
         rules=checks.rules,
@@ -123,11 +123,11 @@ class _Held:
         if there is None or judged.age > there[1].age:
             self.files[one.held_by] = (one if one.entry.info is None and one.entry.file_id else None, judged)
             if (above := one.above.get("acquisition")) is not None:
-                labels = [held.label for held in one.above.values() if held.kind != "analysis"]
-                self._where[one.held_by] = (above.id, "/".join([one.above["project"].note, *labels]))
+                labels = [held.label for held in one.above.values() if held.kind not in ("project", "analysis")]
+                self._where[one.held_by] = (above.id, "/".join([path_of(one.above["project"]), *labels]))
 
     def _judge(self, one: Candidate) -> Measured:
-        labels = {kind: above.label for kind, above in one.above.items()}
+        labels = {kind: above.label for kind, above in one.above.items()} | {"project": path_of(one.above["project"])}
         entry = one.entry
         if entry.info and len(self._keys) < MOST_NAMES:
             self._keys.update(dict.fromkeys(entry.info))

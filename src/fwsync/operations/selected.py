@@ -1,8 +1,8 @@
 """The containers that a selection means, for what is not about files: reports, collections, gears.
 
-Where the selection wishes anything of files (`--type nifti`), a container is in if such a file is on it or below it;
-else every container is in that the wishes about containers leave. A wish about a level further down (`--acquisition`
-for a report on sessions) leaves in what has such a container below it.
+Where the selection wishes anything of files (`--type nifti`), or names a path of one, a container is in if such a file
+is on it or below it; else every container is in that the wishes about containers leave. A wish about a level further
+down (`--acquisition` for a report on sessions) leaves in what has such a container below it; so do tags and paths.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from fwsync.client.api import Flywheel
 from fwsync.config import SelectionSettings, Settings
 from fwsync.model import Container
 from fwsync.operations.gathering import Gatherer, Receiver
+from fwsync.operations.projects import project_path
 from fwsync.operations.scope import Scope
-from fwsync.operations.selections import refuse_empty, selection_at, wished
+from fwsync.operations.selections import WISHES, refuse_empty, selection_at, wished
 from fwsync.plan.candidates import Above, Candidate
 from fwsync.plan.selecting import Paths, Tree
 from fwsync.selection import LEVELS, Selection, split_path
+
+WISHES_OF_CONTAINERS = (*(name for name in WISHES if name not in ("file_version", "members", "unzip")), "allow_empty")
+"""The names of what selects containers, as keywords: all but what says which part of a file comes."""
 
 
 class Found(NamedTuple):
@@ -28,6 +32,17 @@ class Found(NamedTuple):
 
     above: dict[str, Above]
     kept: Any
+
+
+def leads_to_file(path: str) -> bool:
+    """Whether a path is that of a file, by its form."""
+    segments = split_path(path)
+    return len(segments) > len(LEVELS) + 1 or "files" in segments[2:]
+
+
+def path_of(project: Above) -> str:
+    """`group/label`, of which no two projects have the same."""
+    return f"{project.note}/{project.label}"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,15 +65,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def selection(self) -> Selection:
-        """The same as a value. UsageError for what can't be read."""
-        return selection_at(self.wishes, self.paths, self.project)
+        """The same as a value; which part of a file comes means nothing here. UsageError for what can't be read."""
+        meant = selection_at(self.wishes, self.paths, self.project)
+        return msgspec.structs.replace(meant, versions="latest", members=(), unzip=False)
 
 
 class Selected(Receiver):
     """Takes in containers of `levels`.
 
     `keep(container, level)` is what to remember of each, so that a hundred thousand of them need little memory; `file`
-    is told of every selected file, where that is wanted. `info`: the listings bring custom info.
+    is told of every selected file, where that is wanted. `info`: the listings bring custom info. `unit`: whether
+    containers of this level and above are in is up to wishes about these levels alone, and not about what is below.
     """
 
     def __init__(
@@ -69,18 +86,17 @@ class Selected(Receiver):
         *,
         file: Callable[[Candidate], None] | None = None,
         info: bool = False,
+        unit: str = "",
     ) -> None:
-        # A path that leads to an acquisition (or a file of one) needs to see them.
-        below = any(len(split_path(path)) > len(LEVELS) for path in selection.paths)
-        self.levels = tuple(dict.fromkeys((*levels, "acquisition"))) if below else levels
-        self.info, self._selection, self._wanted = info, selection, levels
+        self.levels, self.info, self._selection = levels, info, selection
+        self._whole = LEVELS[: LEVELS.index(unit) + 1] if unit else ()
         self.scope: Scope
         self.notes: list[str] = []
-        self.files = selection.names_files or file is not None
-        self._by_files = selection.names_files
+        self._by_files = selection.names_files or any(leads_to_file(path) for path in selection.paths)
+        self.files = self._by_files or file is not None
         self._keep, self._file = keep, file
         self._kept: dict[str, Any] = {}
-        self._in: dict[str, dict[str, dict[str, Above]]] = {level: {} for level in levels}
+        self._in: list[tuple[Tree, dict[str, set[str]]]] = []
         self._with_files: set[str] = set()
 
     async def gather(self, fw: Flywheel, asked: Asked) -> None:
@@ -93,39 +109,58 @@ class Selected(Receiver):
         if not asked.allow_empty:
             refuse_empty(self._selection, self.scope.tally, self.scope, asked.paths)
 
+    @property
+    def place(self) -> str:
+        """Where it was looked, for a title."""
+        projects = [project_path(one) for one in self.scope.projects]
+        return projects[0] if len(projects) == 1 else f"{len(projects):,} projects"
+
     def of(self, level: str) -> Iterator[Found]:
-        """The containers of a level that are in, by the labels above them and their own."""
-        found = self._in[level]
-        ids = (ident for ident in found if not self._by_files or ident in self._with_files)
-        for ident in sorted(ids, key=lambda ident: [(one.label, one.id) for one in found[ident].values()]):
-            yield Found(found[ident], self._kept.get(ident))
+        """The containers of a level that are in, by the paths of their projects and the labels further down."""
+        by_files = self._by_files and level not in self._whole
+        for tree, found in sorted(self._in, key=lambda one: (path_of(one[0].project), one[0].project.id)):
+            idents = found[level] & self._with_files if by_files else found[level]
+            for ident in tree.in_order(level, idents):
+                yield Found(tree.above(level, ident), self._kept.get(ident))
 
     def container(self, container: Container, level: str) -> None:
         """Remember what is wanted of it."""
-        if level in self._wanted and (kept := self._keep(container, level)) is not None:
+        if level in self.levels and (kept := self._keep(container, level)) is not None:
             self._kept[container.id] = kept
 
     async def tree(self, tree: Tree) -> None:
         """Which containers of a project are in."""
         paths = Paths(self._selection.paths, self.scope.path_segments) if self._selection.paths else None
-        lowest = max((min(len(path), 5) - 2 for path in self.scope.path_segments), default=0)
-        for level in self._wanted:
-            depth = max((LEVELS.index(one) for one in {level, *tree.required}), default=0)
-            for deepest in LEVELS[depth : max(depth, lowest) + 1]:
-                for ident in tree.all[deepest]:
-                    chain = tree.chain(tree.full({deepest: ident}))
-                    if chain is not None and level in chain and (paths is None or self._at_a_path(paths, chain)):
-                        upto = LEVELS[: LEVELS.index(level) + 1]
-                        self._in[level][chain[level].id] = {one: chain[one] for one in upto if one in chain}
+        if paths is not None:
+            self._at_a_path(paths, {"project": tree.project})
+        found: dict[str, set[str]] = {level: set() for level in self.levels}
+        self._in.append((tree, found))
+        for level in self.levels:
+            whole = level in self._whole
+            # Files know their paths themselves; whoever looks at containers alone has to look here.
+            asked = paths if whole or not self._by_files else None
+            lowest = self._whole[-1] if whole else LEVELS[-1]
+            for depth in self._depths(level, tree, lowest, deeper=bool(asked or self._selection.tags)):
+                for ident in tree.all[depth]:
+                    chain = tree.chain(tree.full({depth: ident}), lowest)
+                    if chain is None or (one := chain.get(level)) is None or one.id not in tree.all[level]:
+                        continue
+                    if asked is None or self._at_a_path(asked, chain):
+                        found[level].add(one.id)
 
-    def _at_a_path(self, paths: Paths, chain: dict[str, Above]) -> bool:
-        """Whether a container lies at or below a path of the selection; the tally is told."""
+    def _depths(self, level: str, tree: Tree, lowest: str, *, deeper: bool) -> tuple[str, ...]:
+        """The levels at which to look for what a container needs below it to be in."""
+        wished = [LEVELS.index(one) for one in tree.required if LEVELS.index(one) <= LEVELS.index(lowest)]
+        first = max([LEVELS.index(level), *wished])
+        return LEVELS[first:] if deeper else LEVELS[first : first + 1]
+
+    def _at_a_path(self, paths: Paths, chain: Mapping[str, Above]) -> bool:
+        """Whether the lowest container of a chain is at or below one of the paths."""
         group = chain["project"].note
         steps = [(group, group), *((one.label, one.id) for one in chain.values())]
         found = paths.find(steps)
-        tally = self.scope.tally
-        tally.met.update(("from-file", path) for path in found)
-        tally.saw("from-file", ["/".join(label for label, _ in steps[:most]) for most in range(3, len(steps) + 1)])
+        self.scope.tally.met.update(("from-file", path) for path in found)
+        self.scope.tally.saw("from-file", ["/".join(label for label, _ in steps)])
         return bool(found)
 
     async def take(self, candidates: list[Candidate]) -> None:

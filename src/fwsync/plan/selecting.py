@@ -327,10 +327,11 @@ class Tree:
         """The sessions that are in, each with its subject's id."""
         return {ident: one.parent for ident, one in self.all["session"].items() if ident not in self._dropped}
 
-    def chain(self, ids: Mapping[str, str | None]) -> dict[str, Above] | None:
-        """The containers of a file from the project down, from their ids by level; None if one of them is out."""
+    def chain(self, ids: Mapping[str, str | None], lowest: str = LEVELS[-1]) -> dict[str, Above] | None:
+        """The containers of a file from the project down, from their ids by level; None if one of them is out. Wishes
+        about levels below the `lowest` count for nothing, and what is there is left out."""
         out = {"project": self.project}
-        for level in LEVELS[1:]:
+        for level in LEVELS[1 : LEVELS.index(lowest) + 1]:
             ident = ids.get(level)
             if not ident:
                 if level in self.required:
@@ -355,3 +356,30 @@ class Tree:
             if found is not None and not held.get(above):
                 held[above] = found.parent or None
         return held
+
+    def above(self, level: str, ident: str) -> dict[str, Above]:
+        """A container that was listed and those above it, from the project down, whether or not they are in."""
+        out = []
+        for at in reversed(LEVELS[1 : LEVELS.index(level) + 1]):
+            one = self.all[at].get(ident) or Above(at, ident, ident)
+            out.append(one)
+            ident = one.parent
+            if not ident:
+                break
+        return {one.kind: one for one in (self.project, *reversed(out))}
+
+    def in_order(self, level: str, idents: Iterable[str]) -> list[str]:
+        """Ids of a level by the labels above them and their own."""
+        ranks: dict[str, int] = {}
+        for at in LEVELS[1 : LEVELS.index(level)]:
+            ranks = {ident: number for number, ident in enumerate(self._sorted(at, self.all[at], ranks))}
+        return self._sorted(level, idents, ranks)
+
+    def _sorted(self, level: str, idents: Iterable[str], ranks: Mapping[str, int]) -> list[str]:
+        held = self.all[level]
+
+        def key(ident: str) -> tuple[int, str, str, str]:
+            one = held[ident]
+            return (ranks.get(one.parent, -1), one.parent, one.label, ident)
+
+        return sorted(idents, key=key)

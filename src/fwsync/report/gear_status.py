@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from fwsync.report.table import Cell, Column, Table
 
+By = Literal["project", "subject", "session", "acquisition"]
 StateOf = Literal["latest", "latest-complete"]
 LEVELS = ("project", "subject", "session", "acquisition")
 
@@ -72,9 +73,9 @@ def _rank(state: str) -> int:
 
 
 def gear_status_table(
-    gear: str, level: str, containers: Iterable[tuple[Mapping[str, str], Standing]], notes: Iterable[str] = ()
+    level: By, containers: Iterable[tuple[Mapping[str, str], Standing]], title: str, notes: Iterable[str] = ()
 ) -> Table:
-    """The report on `gear` (as name or name/version). `containers` are their labels by level from the project down,
+    """A row for each container of a level. `containers` are their labels by level from the project down,
     and how the gear stands with them."""
     levels = LEVELS[: LEVELS.index(level) + 1]
     columns = (
@@ -96,9 +97,7 @@ def gear_status_table(
         if state not in facts:
             facts[state] = states[state]
     facts["without a complete run"] = lacking
-    return Table(
-        name="gear-status", title=f"{gear} by {level}", columns=columns, rows=rows, facts=facts, notes=list(notes)
-    )
+    return Table(name="gear-status", title=title, columns=columns, rows=rows, facts=facts, notes=list(notes))
 
 
 def csv_name(gear: str, moment: str) -> str:

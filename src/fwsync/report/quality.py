@@ -84,7 +84,7 @@ def cell_of(value: Any) -> Cell:
 
 
 def quality_table(
-    files: Iterable[Measured], metrics: Sequence[str], rules: Sequence[Rule], notes: Iterable[str] = ()
+    files: Iterable[Measured], metrics: Sequence[str], rules: Sequence[Rule], title: str, notes: Iterable[str] = ()
 ) -> Table:
     """The report, in the order of the labels."""
     columns = (
@@ -105,4 +105,4 @@ def quality_table(
     facts: dict[str, Cell] = {"files": len(rows)}
     if rules:
         facts |= {"flagged": flagged, **dict(counts), "without a value": lacking, "no rule is about": unjudged}
-    return Table(name="qc", title="Quality", columns=columns, rows=rows, facts=facts, notes=list(notes))
+    return Table(name="qc", title=title, columns=columns, rows=rows, facts=facts, notes=list(notes))

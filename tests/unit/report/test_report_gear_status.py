@@ -66,7 +66,7 @@ def test_the_table_and_its_facts() -> None:
         ({"project": "p", "subject": "s", "session": "3"}, standing([run("1", "complete"), run("2", "cancelled")])),
         ({"project": "p", "subject": "s", "session": "4"}, standing([])),
     ]
-    table = gear_status_table("g", "session", rows, ["note"])
+    table = gear_status_table("session", rows, "g", ["note"])
     assert [column.name for column in table.columns] == [
         "project", "subject", "session", "ran", "state", "created", "version", "analysis", "id", "runs", "complete",
     ]  # fmt: skip
@@ -76,7 +76,7 @@ def test_the_table_and_its_facts() -> None:
         "sessions": 4, "complete": 1, "failed": 0, "running": 1, "never ran": 1, "cancelled": 1,
         "without a complete run": 2,
     }  # fmt: skip
-    assert len(gear_status_table("g", "project", []).columns) == 9
+    assert len(gear_status_table("project", [], "g").columns) == 9
 
 
 def test_the_name_of_the_file() -> None:

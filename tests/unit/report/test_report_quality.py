@@ -48,7 +48,7 @@ def test_the_table_and_its_facts() -> None:
         judged(BOLD, {"snr": 0.5, "fd_mean": 3}, "s1", "f"),
         judged({}, {}, "s3"),
     ]
-    table = quality_table(files, METRICS, MRIQC, ["a note"])
+    table = quality_table(files, METRICS, MRIQC, "Quality", ["a note"])
     assert [column.name for column in table.columns] == [
         "project", "subject", "session", "acquisition", "file", "measurement", "snr", "fd_mean", "snr_total", "flags",
         "no_value",
@@ -63,7 +63,7 @@ def test_the_table_and_its_facts() -> None:
         "files": 4, "flagged": 2, "LOW_SNR": 2, "HIGH_FD": 1, "without a value": 1, "no rule is about": 1,
     }  # fmt: skip
     assert table.notes == ["a note"]
-    assert quality_table([], ("x",), ()).facts == {"files": 0}
+    assert quality_table([], ("x",), (), "Quality").facts == {"files": 0}
 
 
 @pytest.mark.parametrize(

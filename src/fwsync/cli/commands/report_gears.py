@@ -13,7 +13,7 @@ from fwsync.cli.tables import Tabling, tabling
 if TYPE_CHECKING:
     from fwsync.operations.context import Context
     from fwsync.operations.gear_status import GearStatus
-    from fwsync.report.gear_status import StateOf
+    from fwsync.report.gear_status import By, StateOf
     from fwsync.work import Summary
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("of", metavar="GEAR[/VERSION]")
 @click.argument("paths", nargs=-1)
 @click.option(
-    "--per",
+    "--by",
     type=click.Choice(["project", "subject", "session", "acquisition"]),
     default="session",
     show_default=True,
@@ -44,7 +44,7 @@ def gear_status(
     tabling: Tabling,
     of: str,
     paths: tuple[str, ...],
-    per: str,
+    by: By,
     state_of: StateOf,
     require: bool,
     upload: bool,
@@ -52,7 +52,7 @@ def gear_status(
 ) -> int:
     """Tell of each selected session whether GEAR has run on it, and how that ended: a row for each, by its newest run.
 
-    Runs on subjects, acquisitions and projects count for these (--per), and are told in a note elsewhere. A gear that
+    Runs on subjects, acquisitions and projects count for these (--by), and are told in a note elsewhere. A gear that
     makes no analyses, such as a classifier, is found by its jobs: it has run where it ran on the container itself or on
     anything below it, and the least good of these tells. --gear selects by the outputs of another gear.
 
@@ -60,7 +60,7 @@ def gear_status(
     Examples:
       fwsync report gear-status bids-fmriprep lab/study
       fwsync report gear-status bids-fmriprep/1.2.1 --project lab/study --state-of latest-complete --require
-      fwsync report gear-status bids-freesurfer lab/study --per subject --out runs.csv
+      fwsync report gear-status bids-freesurfer lab/study --by subject --out runs.csv
       fwsync report gear-status bids-fmriprep lab/study --upload
     """  # fmt: skip
     from fwsync.cli.start import run_reading, run_summary
@@ -75,7 +75,7 @@ def gear_status(
     held: list[GearStatus] = []
 
     async def look(fw: Any) -> None:
-        held.append(await operate(fw, of, asked, per=per, state_of=state_of))
+        held.append(await operate(fw, of, asked, by=by, state_of=state_of))
         show(common, tabling, held[0].table)
 
     async def look_and_upload(context: Context) -> Summary:
@@ -89,7 +89,7 @@ def gear_status(
         run_reading(common, settings, look)
     if require and not code and held[0].lacking:
         if not common.json:
-            where = f"{held[0].lacking:,} of {len(held[0].table.rows):,} {per}s"
+            where = f"{held[0].lacking:,} of {len(held[0].table.rows):,} {by}s"
             click.echo(f"fwsync: {of} has no complete run on {where}", err=True)
         code = 3
     return code
