@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from site_ import Person, Site, add_project, sandbox
 
+import fwsync
+
 NEURO = "demo/neuro-study"
 GEARS = ("bids-freesurfer", "grp13-container-export")
 
@@ -211,3 +213,28 @@ def test_a_gear_that_makes_no_analyses_is_found_by_its_jobs(tmp_path: Path, flag
 def test_an_older_site_gives_the_same(person: Person, tmp_path: Path, without: str) -> None:
     with sandbox("--demo", "--without", without) as other:
         assert rows_of(Person(tmp_path, other.key), GEARS[0], NEURO) == rows_of(person, GEARS[0], NEURO)
+
+
+async def test_from_python_it_is_the_same_table(site: Site, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(person.home / "state"))
+    rows = rows_of(person, "bids-freesurfer", NEURO, "--session", "ses-1")
+    async with fwsync.connect(api_key=site.key) as fw:
+        table = await fw.gear_status("bids-freesurfer", NEURO, session="ses-1")
+        assert [record["state"] for record in table.records()] == [row["state"] for row in rows]
+        assert "".join(table.csv_lines()).splitlines()[1:] == [",".join(row.values()) for row in rows]
+        subjects = await fw.gear_status("bids-freesurfer", NEURO, by="subject", state_of="latest-complete")
+        assert subjects.facts["complete"] == 1
+        both = await fw.gear_status("grp13-container-export", NEURO, gear="bids-freesurfer")
+        assert 0 < len(both.rows) < 32
+        for wrong in ({"by": "file"}, {"state_of": "first"}):
+            with pytest.raises(fwsync.UsageError):
+                await fw.gear_status("bids-freesurfer", NEURO, **wrong)
+        with pytest.raises(fwsync.UsageError, match="did you mean mriqc"):
+            await fw.gear_status("mriq", NEURO)
+
+
+def test_from_a_notebook_it_is_the_same_table(site: Site, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(person.home / "state"))
+    with fwsync.connect_blocking(api_key=site.key) as fw:
+        frame = fw.gear_status("bids-freesurfer", NEURO).to_pandas()
+    assert frame["state"].value_counts().to_dict() == {"failed": 16, "complete": 8, "never ran": 8}

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from site_ import Person, Site, add_project, sandbox
 
+import fwsync
+
 NEURO = "demo/neuro-study"
 BAD = 14
 """Acquisitions of the demo that the tutorial's rules flag."""
@@ -291,3 +293,25 @@ def test_mistakes_are_one_line(person: Person, arguments: tuple[str, ...], told:
 def test_an_older_site_gives_the_same(person: Person, tmp_path: Path, without: str) -> None:
     with sandbox("--demo", "--without", without) as other:
         assert rows_of(Person(tmp_path, other.key), NEURO) == rows_of(person, NEURO)
+
+
+async def test_from_python_it_is_the_same_table(site: Site, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(person.home / "state"))
+    rows = rows_of(person, NEURO, "--session", "ses-1", "--flag", "HIGH_FD: fd_mean > 0.3", "--metric", "snr")
+    async with fwsync.connect(api_key=site.key) as fw:
+        table = await fw.qc(NEURO, session="ses-1", flags="HIGH_FD: fd_mean > 0.3", metrics=["snr"])
+        told = [{name: "" if cell is None else str(cell) for name, cell in one.items()} for one in table.records()]
+        assert told == rows
+        assert (await fw.qc(NEURO)).facts["flagged"] == BAD
+        with pytest.raises(fwsync.UsageError, match="wanted: a number"):
+            await fw.qc(NEURO, flags="LOW: snr < low")
+        with pytest.raises(fwsync.UsageError, match="there is mriqc"):
+            await fw.qc(NEURO, preset="fmriprep")
+
+
+def test_from_a_notebook_it_is_the_same_table(site: Site, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(person.home / "state"))
+    with fwsync.connect_blocking(api_key=site.key) as fw:
+        frame = fw.qc(NEURO).to_pandas()
+    assert frame["flags"].notna().sum() == BAD
+    assert frame["fd_mean"].mean() > 0
