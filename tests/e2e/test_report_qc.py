@@ -6,6 +6,10 @@ import csv
 import io
 import json
 import random
+import re
+import shlex
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -315,3 +319,26 @@ def test_from_a_notebook_it_is_the_same_table(site: Site, person: Person, monkey
         frame = fw.qc(NEURO).to_pandas()
     assert frame["flags"].notna().sum() == BAD
     assert frame["fd_mean"].mean() > 0
+
+
+def test_the_example_of_the_guide_runs(site: Site, person: Person) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/quality-control.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    (person.work / "example.py").write_text(example)
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=person.work, env=person.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "16"
+    assert "HIGH_FD" in done.stdout
+
+
+def test_every_command_of_the_guide_is_understood(person: Person) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/quality-control.md").read_text(encoding="utf-8")
+    lines = [line.strip().split("  ")[0] for line in guide.splitlines() if line.startswith("    fwsync ")]
+    assert len(lines) >= 6
+    for line in lines:
+        _, *arguments = shlex.split(line.replace("lab/study", NEURO).replace("bids-fmriprep", "bids-freesurfer"))
+        dry = [*arguments, *(["--dry-run"] if "--write-tags" in arguments and "--dry-run" not in arguments else [])]
+        done = person.types(*dry)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
