@@ -36,7 +36,7 @@ def test_an_example_runs_as_a_script(number: int, demo: Site, tmp_path: Path) ->
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    told = {0: "complete", 1: "files,", 2: "done", 4: "neuro-study", 5: "mirror"}
+    told = {0: "complete", 1: "files,", 2: "done", 4: "neuro-study", 5: "mean age", 6: "mirror"}
     assert told.get(number, "") in done.stdout
 
 
@@ -75,7 +75,7 @@ async def test_an_example_runs_as_a_cell_of_a_notebook(
 
 
 def test_the_guide_has_scripts_and_cells() -> None:
-    assert (len(SCRIPTS), len(CELLS)) == (6, 2)
+    assert (len(SCRIPTS), len(CELLS)) == (7, 2)
 
 
 def test_its_links_lead_somewhere() -> None:

@@ -16,8 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
-from site_ import Person, Site, add_project, sandbox
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from site_ import SECRET, Person, Site, add_project, sandbox
+from yarl import URL
 
 import fwsync
 
@@ -342,3 +346,33 @@ def test_every_command_of_the_guide_is_understood(person: Person) -> None:
         dry = [*arguments, *(["--dry-run"] if "--write-tags" in arguments and "--dry-run" not in arguments else [])]
         done = person.types(*dry)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("null", [False, True], ids=["left out", "null where there is none"])
+async def test_a_site_whose_listings_have_no_info(
+    site: Site, person: Person, monkeypatch: pytest.MonkeyPatch, null: bool
+) -> None:
+    """The info of each matching file is asked for, unless the listing tells that of others."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(person.home / "state"))
+    asked: Counter[str] = Counter()
+
+    async def handle(request: web.Request) -> web.Response:
+        asked["one by one" if "/files/" in request.path else "listed"] += 1
+        query = {name: value for name, value in request.query.items() if null or name != "include_all_info"}
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+        url = URL(f"http://{site.host}").with_path(request.path).with_query(query)
+        async with client.request(request.method, url, headers=headers, data=await request.read()) as answer:
+            text = await answer.text()
+        return web.Response(status=answer.status, text=text.replace('"info":{}', '"info":null'),
+                            content_type=answer.content_type)  # fmt: skip
+
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", handle)
+    async with aiohttp.ClientSession() as client, TestServer(app) as server:
+        key = f"{server.host}:{server.port}:__force_insecure:{SECRET}"
+        async with fwsync.connect(api_key=key) as fw:
+            table = await fw.qc(NEURO)
+    async with fwsync.connect(api_key=site.key) as fw:
+        assert (await fw.qc(NEURO)).rows == table.rows
+    assert asked["one by one"] == (0 if null else 64)
+    assert any("one by one" in note for note in table.notes) == (not null)

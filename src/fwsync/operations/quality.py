@@ -1,7 +1,7 @@
 """`fwsync report qc`: the values that a gear such as mriqc left in the info of files, judged, and tags for what is bad.
 
-Files come with their info by the listing of the project; a file whose info a site leaves out there is asked for by
-itself. Of several files of one container the newest counts.
+Files come with their info by the listing of the project; a site that leaves it out there is asked for each file.
+Of several files of one container the newest counts.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ class _Held:
         self.files: dict[tuple[str, str], tuple[Candidate | None, Measured]] = {}
         self._where: dict[tuple[str, str], tuple[str, str]] = {}
         self._older = self._asked = 0
+        self._tells_info = False
         self._keys: dict[str, None] = {}
 
     def take(self, one: Candidate) -> None:
@@ -129,13 +130,16 @@ class _Held:
     def _judge(self, one: Candidate) -> Measured:
         labels = {kind: above.label for kind, above in one.above.items()} | {"project": path_of(one.above["project"])}
         entry = one.entry
+        self._tells_info = self._tells_info or entry.info is not None
         if entry.info and len(self._keys) < MOST_NAMES:
             self._keys.update(dict.fromkeys(entry.info))
         place = Place(labels, entry.name, entry.created or entry.modified or "", entry.file_id or "")
         return measure(place, entry.classification, entry.info, self.metrics, self._rules)
 
     async def complete(self, fw: Flywheel) -> None:
-        """Ask for the info that the listing left out."""
+        """Ask for the info that the listing left out: where it has some, the other files have none."""
+        if self._tells_info:
+            return
         limit = anyio.CapacityLimiter(AT_ONCE)
 
         async def ask(key: tuple[str, str], one: Candidate) -> None:
