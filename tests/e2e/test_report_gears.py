@@ -118,7 +118,7 @@ def test_what_the_site_does_not_know_is_told_with_near_names(person: Person) -> 
         ("bids-freesurfer/9.9", "no such version"),
         ("/1.0", "give its name"),
     ):
-        done = person.types("report", "gear-status", gear, NEURO)
+        done = person.types("report", "gear-status", gear, NEURO, "-q")
         assert (done.returncode, done.stdout) == (2, ""), gear
         assert told in done.stderr
         assert len(done.stderr.splitlines()) == 1

@@ -8,6 +8,7 @@ import json
 import random
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -174,6 +175,18 @@ def test_lost_answers_and_kills_end_the_same(tmp_path: Path) -> None:
         gone = {one.id for one in fw.acquisitions.iter_find(f"parents.subject={fw.lookup(f'{NEURO}/sub-003').id}")}
         assert gone & wanted.keys()
         assert tags_of(fw, NEURO) == {ident: held for ident, held in wanted.items() if ident not in gone}
+
+
+def test_stopped_while_it_reads(tmp_path: Path) -> None:
+    with sandbox("--demo", "--faults", "list:latency=100%:5") as site:
+        process = Person(tmp_path, site.key).start("report", "qc", NEURO, "--write-tags")
+        assert process.stderr is not None
+        while "reading files" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (130, "")
+        assert err.splitlines()[-1] == "fwsync: stopped; run the same command again to go on from here"
 
 
 def test_a_failure_is_named_and_tried_again(tmp_path: Path) -> None:

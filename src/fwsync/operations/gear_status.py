@@ -14,6 +14,7 @@ import msgspec
 
 from fwsync.client.api import Flywheel
 from fwsync.errors import UsageError
+from fwsync.events import Reporter, SilentReporter
 from fwsync.model import Analysis, ListedJob, Parents, Project
 from fwsync.operations.attaching import upload
 from fwsync.operations.context import Context
@@ -36,7 +37,13 @@ class GearStatus(msgspec.Struct, kw_only=True):
 
 
 async def gear_status(
-    fw: Flywheel, gear: str, asked: Asked, *, by: By = "session", state_of: StateOf = "latest"
+    fw: Flywheel,
+    gear: str,
+    asked: Asked,
+    *,
+    by: By = "session",
+    state_of: StateOf = "latest",
+    reporter: Reporter | None = None,
 ) -> GearStatus:
     """One row for each selected container of level `by`, by the runs of `gear` (as name or name/version) on it.
     UsageError for a gear that the site does not know, with near names."""
@@ -46,7 +53,10 @@ async def gear_status(
     if by not in LEVELS:
         raise UsageError(f"{by}: no level for a report; there is {', '.join(LEVELS)}")
     selected = Selected(asked.selection, (by,))
+    tell = reporter or SilentReporter()
+    tell.phase(f"reading {by}s")
     await selected.gather(fw, asked)
+    tell.phase(f"reading the runs of {gear}")
     looked = _Looked(fw, name, version, by)
     for project in selected.scope.projects:
         await looked.project(project.id)

@@ -13,6 +13,7 @@ import anyio
 import msgspec
 
 from fwsync.client.api import Flywheel
+from fwsync.events import Reporter, SilentReporter
 from fwsync.model import Container
 from fwsync.operations.context import Context, Run, dry_run, guarded
 from fwsync.operations.projects import near
@@ -59,11 +60,12 @@ class Quality(msgspec.Struct, kw_only=True):
         return tagging_plan("acquisition", self.acquisitions, (rule.flag for rule in self.rules), untag=untag)
 
 
-async def quality(fw: Flywheel, asked: Asked, checks: Checks) -> Quality:
+async def quality(fw: Flywheel, asked: Asked, checks: Checks, *, reporter: Reporter | None = None) -> Quality:
     """Judge the newest selected file of each container."""
     if not asked.wishes.include:
         wishes = msgspec.structs.replace(asked.wishes, include=FILES)
         asked = msgspec.structs.replace(asked, wishes=wishes)
+    (reporter or SilentReporter()).phase("reading files with their info")
     held = _Held(checks)
     selected = Selected(asked.selection, ("acquisition",), _tags, file=held.take, info=True)
     await selected.gather(fw, asked)
@@ -96,7 +98,7 @@ async def qc_again(context: Context, arguments: dict[str, Any]) -> Summary:
     """Look again, and write the tags of a run before (`fwsync retry`)."""
     asked = msgspec.convert(arguments["asked"], Asked)
     checks = Checks(rules=tuple(parse_rule(text) for text in arguments["rules"]))
-    found = await quality(context.fw, asked, checks)
+    found = await quality(context.fw, asked, checks, reporter=context.reporter)
     return await tag_quality(context, asked, checks, found, untag=arguments["untag"], dry=False)
 
 

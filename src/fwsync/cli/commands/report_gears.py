@@ -63,7 +63,7 @@ def gear_status(
       fwsync report gear-status bids-freesurfer lab/study --by subject --out runs.csv
       fwsync report gear-status bids-fmriprep lab/study --upload
     """  # fmt: skip
-    from fwsync.cli.start import run_reading, run_summary
+    from fwsync.cli.reading import run_report
     from fwsync.cli.tables import prepare, show
     from fwsync.operations.gear_status import gear_status as operate
     from fwsync.operations.gear_status import upload_status
@@ -72,24 +72,19 @@ def gear_status(
     settings = common.settings()
     asked = Asked.of(settings, given_of(flags), paths)
     prepare(common, tabling)
-    held: list[GearStatus] = []
 
-    async def look(fw: Any) -> None:
-        held.append(await operate(fw, of, asked, by=by, state_of=state_of))
-        show(common, tabling, held[0].table)
+    async def send(context: Context, found: GearStatus) -> Summary:
+        return await upload_status(context, found, of)
 
-    async def look_and_upload(context: Context) -> Summary:
-        await look(context.fw)
-        return await upload_status(context, held[0], of)
-
-    code = 0
-    if upload:
-        code = run_summary(common, settings, look_and_upload)
-    else:
-        run_reading(common, settings, look)
-    if require and not code and held[0].lacking:
+    found, code = run_report(
+        common, settings,
+        lambda fw, reporter: operate(fw, of, asked, by=by, state_of=state_of, reporter=reporter),
+        lambda found: show(common, tabling, found.table),
+        send if upload else None,
+    )  # fmt: skip
+    if require and not code and found.lacking:
         if not common.json:
-            where = f"{held[0].lacking:,} of {len(held[0].table.rows):,} {by}s"
+            where = f"{found.lacking:,} of {len(found.table.rows):,} {by}s"
             click.echo(f"fwsync: {of} has no complete run on {where}", err=True)
         code = 3
     return code

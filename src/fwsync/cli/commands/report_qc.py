@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from fwsync.cli.options import Common, common
 from fwsync.cli.selecting import given_of, selecting_containers
@@ -73,7 +72,7 @@ def qc(
       fwsync report qc lab/study --session 'ses-*' --flag 'HIGH_FD: fd_mean > 0.5' --metric tsnr --out qc.csv
       fwsync report qc lab/study --preset mriqc --write-tags --clear-tags
     """  # fmt: skip
-    from fwsync.cli.start import run_reading, run_summary
+    from fwsync.cli.reading import run_report
     from fwsync.cli.tables import prepare, show
     from fwsync.operations.quality import Checks, quality, tag_quality
     from fwsync.operations.selected import Asked
@@ -84,26 +83,19 @@ def qc(
     checks = Checks.of(metrics, rules, preset or "")
     asked = Asked.of(settings, given_of(flags), paths)
     prepare(common, tabling)
-    held: list[Quality] = []
 
-    async def look(fw: Any) -> None:
-        held.append(await quality(fw, asked, checks))
-        show(common, tabling, held[0].table)
+    async def tag(context: Context, found: Quality) -> Summary:
+        return await tag_quality(context, asked, checks, found, untag=clear_tags, dry=dry_run)
 
-    async def look_and_tag(context: Context) -> Summary:
-        await look(context.fw)
-        return await tag_quality(context, asked, checks, held[0], untag=clear_tags, dry=dry_run)
-
-    code = 0
-    if write_tags:
-        if common.progress == "auto":
-            common = msgspec.structs.replace(common, progress="lines")  # a bar and a table don't go together
-        code = run_summary(common, settings, look_and_tag)
-    else:
-        run_reading(common, settings, look)
-    if require and not code and held[0].bad:
+    found, code = run_report(
+        common, settings,
+        lambda fw, reporter: quality(fw, asked, checks, reporter=reporter),
+        lambda found: show(common, tabling, found.table),
+        tag if write_tags else None,
+    )  # fmt: skip
+    if require and not code and found.bad:
         if not common.json:
-            of = f"{held[0].bad:,} of {len(held[0].table.rows):,} files"
+            of = f"{found.bad:,} of {len(found.table.rows):,} files"
             click.echo(f"fwsync: {of} are flagged or lack a value", err=True)
         code = 3
     return code
