@@ -249,8 +249,11 @@ class Flywheel:
     async def project_jobs(self, project_id: str, gear: str) -> list[ListedJob] | None:
         """The jobs of a gear in a project that make no analysis, in `_id` order. The site-wide listing is asked first,
         then the project's own, where the site refuses the first or finds nothing there. None where it has neither."""
-        clause = q.all_of(q.where("gear_info.name", "=", gear), f"parents.project={project_id}")
-        listings = (self.jobs.iter(filters=clause), self.jobs.iter(path=("projects", project_id, "jobs")))
+        named = q.where("gear_info.name", "=", gear)
+        listings = (
+            self.jobs.iter(filters=q.all_of(named, f"parents.project={project_id}")),
+            self.jobs.iter(path=("projects", project_id, "jobs"), filters=named),
+        )
         known = False
         for listing in listings:
             try:
