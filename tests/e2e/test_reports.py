@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -302,3 +304,31 @@ def test_the_blocking_twins(demo: Site, person: Person) -> None:
         assert fw.demographics("demo/tutorial").facts["mean age"] == 28.5
         assert fw.overview(project="demo/tutorial").facts["acquisitions"] == 3
         assert len(fw.missing(["demo/tutorial"], expect="T1").rows) == 3
+
+
+@pytest.mark.parametrize("flags", ["--without files-listing --without pagination", "--page-limit 7"])
+def test_a_site_with_less_gives_the_same_reports(demo: Site, tmp_path: Path, flags: str) -> None:
+    full = Person(tmp_path / "full", demo.key)
+    with sandbox("--demo", *flags.split()) as site:
+        less = Person(tmp_path / "less", site.key)
+        for command in (
+            "overview demo/neuro-study --files --by subject",
+            "demographics demo/neuro-study --type dicom --column subject.info.age",
+            "missing demo/neuro-study --expect-auto --type nifti --allow-missing",
+        ):
+            assert told(less, *command.split()) == told(full, *command.split())
+
+
+GUIDE = Path(__file__).parents[2] / "docs/guides/reports.md"
+
+
+def test_the_commands_of_the_guide_run(person: Person) -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    commands = [line.removeprefix("fwsync ") for line in text.splitlines() if line.startswith("fwsync report ")]
+    assert len(commands) == 5
+    for command in commands:
+        done = person.types(*shlex.split(command.replace("lab/study", "demo/neuro-study")))
+        assert done.returncode in (0, 3), done.stderr
+    assert (person.work / "visits.csv").exists()
+    for target in re.findall(r"\]\(([\w./-]+)", text):
+        assert (GUIDE.parent / target).exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,3 +97,36 @@ def test_what_is_left_out_comes_when_it_is_needed(site: Site, tmp_path: Path) ->
     person = Person(tmp_path, site.key)
     bars = loads(person, "mirror", "--project", "lab/study", "--to", "out", "--progress", "bar")
     assert {"rich"} == bars & SLOW - {"pygments"}
+
+
+TRUST = """
+import ssl
+from yarl import URL
+from fwsync.cli import start
+from aiohttp import connector
+from fwsync.client.key import ApiKey
+from fwsync.client.session import ApiSession
+key = ApiKey.parse("127.0.0.1:1:__force_insecure:secret")
+session = ApiSession(key)
+assert session.tls_for(URL("http://127.0.0.1/x")) is True
+context = session.tls_for(URL("https://bucket.example/x"))
+assert context is session.tls_for(URL("http://127.0.0.1/x"), "https://proxy.example:3128")
+required = context.verify_mode is ssl.CERT_REQUIRED
+print(context.cert_store_stats()["x509_ca"], required, context.check_hostname)
+print(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"])
+print(ssl.create_default_context(cafile=ssl.get_default_verify_paths().cafile).cert_store_stats()["x509_ca"])
+"""
+
+
+def test_a_command_loads_certificates_once_and_only_its_own_context_trusts(tmp_path: Path) -> None:
+    where = ssl.get_default_verify_paths()
+    if where.cafile is None:
+        pytest.skip("this machine has no file of certificates")
+    env = {**Person(tmp_path, "").env, "SSL_CERT_FILE": where.cafile}
+    done = subprocess.run([sys.executable, "-c", TRUST], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ours, others, python = done.stdout.splitlines()
+    count, rest = ours.split(" ", 1)
+    assert (int(count) > 0, rest) == (True, "True True")
+    assert others == "0", "aiohttp's own contexts trust nobody, and are never used"
+    assert python == count, "everybody else's contexts are as usual"

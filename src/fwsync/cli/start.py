@@ -12,7 +12,7 @@ import anyio
 import click
 
 from fwsync import logs
-from fwsync.cli import garbage
+from fwsync.cli import garbage, loading  # noqa: F401 - before any import of the client
 from fwsync.cli.options import Common
 from fwsync.cli.progress import reporter_for
 from fwsync.cli.summary import show

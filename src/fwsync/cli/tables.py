@@ -18,6 +18,9 @@ from fwsync.work import human
 
 F = TypeVar("F", bound=Callable[..., Any])
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+WIDEST = 60
+"""Columns of a terminal that one cell may take."""
+
 TO_THE_RIGHT: tuple[Form, ...] = ("integer", "number", "percent", "bytes")
 
 _FLAGS = (
@@ -96,9 +99,9 @@ def lines(table: Table, *, quiet: bool = False) -> Iterator[str]:
             yield f"  {printable(name):<{width}}  {printable(_plain(value))}"
         yield ""
     if not table.rows:
-        yield "nothing found"
+        yield "no rows"
         return
-    texts = [[printable(_shown(cell, column)) for cell, column in zip(row, table.columns, strict=True)]
+    texts = [[_clipped(printable(_shown(cell, column))) for cell, column in zip(row, table.columns, strict=True)]
              for row in table.rows]  # fmt: skip
     names = [column.name for column in table.columns]
     widths = [max(_width(text) for text in column) for column in zip(names, *texts, strict=True)]
@@ -121,6 +124,15 @@ def _width(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+def _clipped(text: str) -> str:
+    """One long label must not push all other columns out of sight, nor a tab; CSV and JSON hold them whole."""
+    text = text.replace("\t", " ")
+    if _width(text) <= WIDEST:
+        return text
+    most = next(n for n in range(WIDEST, 0, -1) if _width(text[:n]) < WIDEST)
+    return text[:most] + "\u2026"
 
 
 def _shown(cell: Cell, column: Column) -> str:

@@ -110,6 +110,7 @@ class ApiSession:
         self.retries = 0
         self._on_retry = on_retry
         self.reached = False
+        self._tls: ssl.SSLContext | None = None
         self._proxies = urllib.request.getproxies_environment()
         self._headers = {
             "Authorization": key.authorization,
@@ -120,12 +121,9 @@ class ApiSession:
 
     async def __aenter__(self) -> Self:
         # No limit in the connector: the two limiters bound what is in flight.
-        tls = (
-            tls_context(self.settings.ca_bundle)
-            if self.key.base.startswith("https:") or self.settings.ca_bundle
-            else True
-        )
-        connector = aiohttp.TCPConnector(limit=0, ssl=tls, ttl_dns_cache=300)
+        if self.key.base.startswith("https:") or self.settings.ca_bundle:
+            self._tls = tls_context(self.settings.ca_bundle)  # its errors are told before anything is asked
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
         self._http = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -228,6 +226,15 @@ class ApiSession:
                 raise self.transport_failure(error, what) from error
             return Answer(response.status, response.headers, body, attempt)
 
+    def tls_for(self, url: URL, proxy: str | None = None) -> ssl.SSLContext | bool:
+        """How to trust what a URL leads to: the one context of this session, which a site without TLS needs only where
+        its links lead to a storage with it."""
+        if url.scheme != "https" and not (proxy or "").startswith("https:"):
+            return True
+        if self._tls is None:
+            self._tls = tls_context(self.settings.ca_bundle)
+        return self._tls
+
     @asynccontextmanager
     async def open(
         self,
@@ -253,6 +260,7 @@ class ApiSession:
         for _ in range(MOST_REDIRECTS):
             self.requests += 1
             self.writes += method not in ("GET", "HEAD") and not what.startswith(READING_POSTS)
+            proxy = proxy_for(url, self._proxies)
             try:
                 response = await self._http.request(
                     method,
@@ -260,7 +268,8 @@ class ApiSession:
                     data=data,
                     headers=sent,
                     allow_redirects=False,
-                    proxy=proxy_for(url, self._proxies),
+                    proxy=proxy,
+                    ssl=self.tls_for(url, proxy),
                     auto_decompress=not raw,
                     read_bufsize=BODY_BUFFER if raw else CALL_BUFFER,
                 )

@@ -50,6 +50,9 @@ class TarStream:
             del self._held[:at]
 
     def _header(self, block: bytes) -> None:
+        if (size := plain_size(block)) is not None and size <= self._most:
+            self._body = size
+            return
         if not block.strip(b"\0"):
             self.ended = True
             return
@@ -63,6 +66,17 @@ class TarStream:
             self._skip = info.size + -info.size % BLOCK if info.type not in _BODILESS else 0
 
 
+def plain_size(block: bytes) -> int | None:
+    """The size in bytes that the header of a regular file tells, where it is written as nearly all are, as 11 octal
+    digits; None for every other header. The checksum is not looked at: a body of a wrong size has no hash that is
+    wanted."""
+    if block[156] not in _REGULAR or block[257:262] != b"ustar" or block[135] not in _ENDS:
+        return None
+    digits = block[124:135]
+    return int(digits, 8) if digits.isdigit() and not digits.translate(None, b"01234567") else None
+
+
+_REGULAR, _ENDS = b"0\0", b"\0 "
 _BODILESS = frozenset(
     {tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE}
 )

@@ -7,6 +7,7 @@ signed queries, so every URL here is final text, passed with `encoded=True`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 from yarl import URL
@@ -23,10 +24,16 @@ def build(base: str, segments: Iterable[str], query: Mapping[str, str | int | No
     for segment in segments:
         if segment in ("", ".", ".."):
             raise UsageError(f"{segment!r} can't be named in a request path; use <id:...> instead")
-        path.append(quote(segment, safe=""))
+        path.append(_quoted(segment))
     text = "/".join((base, *path))
-    pairs = [f"{quote(k, safe='')}={quote(str(v), safe='')}" for k, v in (query or {}).items() if v is not None]
+    pairs = [f"{_quoted(k)}={_quoted(str(v))}" for k, v in (query or {}).items() if v is not None]
     return URL(text + ("?" + "&".join(pairs) if pairs else ""), encoded=True)
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    """Most segments are kinds, ids and names that come again and again."""
+    return quote(text, safe="")
 
 
 def joined(url: URL, location: str) -> URL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,19 +31,26 @@ async def demographics(
     UsageError for a column that there is not, and for a selection that matches nothing.
     """
     further = _columns(columns)
-    selected = Selected(asked.selection, ("subject", "session"), _keeper(further), info=_of_info(columns))
+    withheld: Counter[str] = Counter()
+    info = _of_info(columns)
+    selected = Selected(asked.selection, ("subject", "session"), _keeper(further, withheld), info=info)
     (reporter or SilentReporter()).phase("reading subjects and sessions")
     await selected.gather(fw, asked)
     visits: dict[str, list[Visit]] = {}
     for found in selected.of("session"):
-        if (subject := found.above.get("subject")) is not None:
-            own, (age, when, created, *more) = found.above["session"], found.kept
-            visits.setdefault(subject.id, []).append(Visit(own.label, age, when, created, own.id, tuple(more)))
+        subject, own, (age, when, created, *more) = found.above.get("subject"), found.above["session"], found.kept
+        one = Visit(own.label, age, when, created, own.id, tuple(more))
+        visits.setdefault(subject.id if subject else "", []).append(one)
     people = []
     for found in selected.of("subject"):
-        one, (sex, *more) = found.above["subject"], found.kept
-        people.append(Person(path_of(found.above["project"]), one.label, sex, visits.get(one.id, ()), tuple(more)))
+        subject, (sex, *more) = found.above["subject"], found.kept
+        place = path_of(found.above["project"])
+        people.append(Person(place, subject.label, sex, visits.pop(subject.id, ()), tuple(more)))
     table = table_of(people, by, further, title=f"Demographics of {selected.place}")
+    if lost := sum(map(len, visits.values())):
+        table.notes.append(f"{lost:,} sessions are of no subject that the site lists, and in no row")
+    for level, count in (+withheld).items() if info else ():
+        table.notes.append(f"{count:,} {level}s have custom information that the listings of this site leave out")
     table.notes += selected.notes
     return table
 
@@ -64,12 +72,13 @@ def _of_info(columns: Sequence[str]) -> bool:
     return any(name.split(".")[1:2] == ["info"] for name in columns)
 
 
-def _keeper(further: Further) -> Callable[[Container, str], Any]:
-    """What to remember of a container, as one small tuple."""
+def _keeper(further: Further, withheld: Counter[str]) -> Callable[[Container, str], Any]:
+    """What to remember of a container, as one small tuple; how many come without the info that they have is counted."""
     of_subject = [name.split(".")[1:] for name in further.subject]
     of_session = [name.split(".")[1:] for name in further.session]
 
-    def keep(container: Container, _level: str) -> Any:
+    def keep(container: Container, level: str) -> Any:
+        withheld[level] += bool(container.info_exists and container.info is None and level in KINDS)
         if isinstance(container, Subject):
             return (container.sex or None, *(_cell(container, path) for path in of_subject))
         if isinstance(container, Session):

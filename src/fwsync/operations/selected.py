@@ -133,6 +133,8 @@ class Selected(Receiver):
         paths = Paths(self._selection.paths, self.scope.path_segments) if self._selection.paths else None
         if paths is not None:
             self._at_a_path(paths, {"project": tree.project})
+            if all(len(segments) <= 2 for segments in self.scope.path_segments):
+                paths = None  # projects are settled: nothing is left to look for in them
         found: dict[str, set[str]] = {level: set() for level in self.levels}
         self._in.append((tree, found))
         for level in self.levels:

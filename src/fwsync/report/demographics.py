@@ -103,5 +103,13 @@ def _of_person(person: Person, visits: list[Visit], by: By, more: int) -> Iterab
 def _ages(ages: Sequence[float]) -> dict[str, Cell]:
     if not ages:
         return {"mean age": None, "std of age": None}
-    mean = math.fsum(ages) / len(ages)
-    return {"mean age": mean, "std of age": math.sqrt(math.fsum((age - mean) ** 2 for age in ages) / len(ages))}
+    mean = _sum(ages) / len(ages)
+    return {"mean age": mean, "std of age": math.sqrt(_sum((age - mean) * (age - mean) for age in ages) / len(ages))}
+
+
+def _sum(values: Iterable[float]) -> float:
+    """Exactly; what is too large for that (nobody says that ages are sane) is infinite."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return math.inf

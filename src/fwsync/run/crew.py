@@ -75,7 +75,6 @@ class _Answer(msgspec.Struct, frozen=True):
 
     files: list[Brought | _Refused]
     archived: int
-    seconds: float
     offered: bool
     requests: int
     retried: list[tuple[str, int, float]]
@@ -169,7 +168,7 @@ class Lane:
         answer = _answers.decode(raw)
         self._session.relay(answer.requests, answer.retried)
         came = [_unpacked(one) if isinstance(one, _Refused) else one for one in answer.files]
-        return Came(came, answer.archived, answer.seconds, answer.offered)
+        return Came(came, answer.archived, answer.offered)
 
 
 def _unpacked(refused: _Refused) -> NotBrought:
@@ -326,4 +325,4 @@ class _Desk:
         requests, retried = asked - self._told, self._retried
         self._told, self._retried = asked, []
         files = [_packed(one) for one in came.files]
-        return _Answer(files, came.archived, came.seconds, came.offered, requests, retried)
+        return _Answer(files, came.archived, came.offered, requests, retried)

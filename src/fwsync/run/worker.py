@@ -44,12 +44,11 @@ class NotBrought(NamedTuple):
 
 
 class Came(NamedTuple):
-    """What became of a batch, file by file in its order. `archived` files came by an archive; `seconds` is what the way
-    took, from asking to having them verified; `offered` tells whether the site still has archives."""
+    """What became of a batch, file by file in its order. `archived` files came by an archive; `offered` tells whether
+    the site still has archives."""
 
     files: list[Brought | NotBrought]
     archived: int
-    seconds: float
     offered: bool
 
 
@@ -75,13 +74,9 @@ class OwnWorker:
 
     async def bring(self, files: Sequence[FetchFile], way: Way) -> Came:
         """See `Worker`."""
-        began = time.monotonic()
         alike = [file for file in files if goes_in_an_archive(file)] if way == "archive" else []
         archived = await self._archives.fetch(alike) if alike else {}
-        seconds = time.monotonic() - began
         found = await self._to_memory(files, archived)
-        if way == "single":
-            seconds = time.monotonic() - began
         bodies = [one.body for one in found if isinstance(one, _Fetched)]
         staged = iter(await self._stager.stage(bodies) if bodies else ())
         out: list[Brought | NotBrought] = []
@@ -94,7 +89,7 @@ class OwnWorker:
                 out.append(Brought(entry, one.took.moved, one.took.attempts, one.took.proof, one.seconds))
             else:
                 out.append(NotBrought(entry, one.seconds))
-        return Came(out, len(archived), seconds, self._archives.offered)
+        return Came(out, len(archived), self._archives.offered)
 
     async def _to_memory(
         self, files: Sequence[FetchFile], archived: Mapping[str, bytes]

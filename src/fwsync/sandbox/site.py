@@ -10,6 +10,7 @@ from aiohttp import web
 
 from fwsync.sandbox.options import SandboxOptions
 from fwsync.sandbox.store.blobs import BlobStore
+from fwsync.sandbox.store.disk import Disk
 from fwsync.sandbox.store.scans import SiteDatabase
 
 USER = "admin@example.org"
@@ -27,6 +28,7 @@ class Site:
         self.db = SiteDatabase(folder / "sandbox.db")
         self.blobs = BlobStore(folder / "blobs")
         self.secret = options.api_key or self._kept_key()
+        self.disk = Disk()
         # Signs download and upload links, so that they need no row each and survive a restart.
         self.signing_key = self._fact("signing_key", lambda: secrets.token_hex(32))
 

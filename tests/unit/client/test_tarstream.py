@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwsync.client.tarstream import TarStream
+from fwsync.client.tarstream import TarStream, plain_size
 
 MOST = 2000
 members = st.lists(st.tuples(st.text(min_size=1, max_size=160), st.binary(max_size=3000)), max_size=6)
@@ -52,3 +52,22 @@ def test_a_cut_archive_gives_what_came_whole() -> None:
     whole = data.index(b"y" * 700)
     assert list(stream.feed(data[: whole + 100])) == [b"x" * 700]
     assert not stream.ended
+
+
+@given(st.text(max_size=120), st.integers(0, 2**40), st.sampled_from([b"0", b"\0", b"5", b"2", b"x", b"L"]))
+def test_a_size_that_is_read_quickly_is_the_size(name: str, size: int, kind: bytes) -> None:
+    info = tarfile.TarInfo(name.encode("utf-8", "replace").decode())
+    info.size, info.type = size, kind
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT):
+        try:
+            block = info.tobuf(form, "utf-8", "surrogateescape")[-512:]
+        except ValueError:
+            continue  # a long name, or a large size, in the oldest form
+        told = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        plain = kind in (b"0", b"\0") and form != tarfile.GNU_FORMAT and told.size < 8**11
+        assert plain_size(block) in ({told.size} if plain else {told.size, None} if kind in (b"0", b"\0") else {None})
+
+
+@given(st.binary(min_size=512, max_size=512))
+def test_no_header_whatever_is_a_mistake_of_ours(block: bytes) -> None:
+    assert (plain_size(block) or 0) >= 0

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fwsync.model import instant
 from fwsync.report.demographics import YEAR, Further, Person, Visit, demographics, in_order, years
 from fwsync.report.missing import Expectations, Expected, Unit, missing, usual
 from fwsync.report.overview import LEVELS, MOST_TYPES, Files, Place, overview
@@ -85,6 +86,18 @@ def test_a_year_is_that_of_the_sdk() -> None:
     seconds = 34 * 365 * 86_400
     assert years(seconds) == flywheel.Session(age=seconds).age_years
     assert years(0) is years(None) is None
+
+
+def test_ages_that_are_too_large_for_a_mean_are_no_bug() -> None:
+    some = [Person("p", str(n), None, [Visit("a", 1.7e308, None, "", "1")]) for n in range(3)]
+    assert demographics(some).facts["without age"] == 0
+    assert demographics(some).facts["mean age"] == pytest.approx(1.7e308 / YEAR)
+    lengths = demographics([*some[:1], Person("p", "x", None, [Visit("a", -1.7e308, None, "", "1")])]).facts
+    assert lengths["std of age"] == float("inf")
+
+
+def test_a_time_that_no_calendar_has_is_no_time() -> None:
+    assert instant("0001-01-01T00:00:00+14:00") is instant("9999-12-31T23:00:00-14:00") is None
 
 
 # --- overview ---------------------------------------------------------------------------------------------------------

@@ -7,12 +7,12 @@ instead of an archive that looks whole.
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from fwsync.sandbox.store.ids import to_time
 
@@ -26,7 +26,7 @@ class Content:
     path: str
     size: int
     modified: str | None
-    source: Path | bytes
+    source: str | bytes
 
     @property
     def moment(self) -> datetime:
@@ -40,13 +40,16 @@ class Content:
             yield self.source
             return
         left = self.size
-        with open(self.source, "rb", buffering=0) as source:  # noqa: PTH123 - no buffer: pieces are large, or all there is
+        descriptor = os.open(self.source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
             while left > 0:
-                piece = source.read(min(PIECE, left))
+                piece = os.read(descriptor, min(PIECE, left))
                 if not piece:
                     raise OSError(f"{self.path}: {left} bytes are missing")
                 left -= len(piece)
                 yield piece
+        finally:
+            os.close(descriptor)
 
 
 _OLDEST = datetime(1980, 1, 1, tzinfo=UTC)
@@ -55,12 +58,29 @@ _OLDEST = datetime(1980, 1, 1, tzinfo=UTC)
 def tar(contents: Iterable[Content]) -> Iterator[bytes]:
     """A POSIX tar."""
     for content in contents:
-        info = tarfile.TarInfo(content.path)
-        info.size, info.mode, info.mtime = content.size, 0o644, int(content.moment.timestamp())
-        yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+        yield tar_header(content.path, content.size, int(content.moment.timestamp()))
         yield from content.pieces()
         yield b"\0" * (-content.size % tarfile.BLOCKSIZE)
     yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
+def tar_header(path: str, size: int, mtime: int) -> bytes:
+    """What stands before a regular file in a tar. The usual case by itself, in a fifth of tarfile's time: a header of
+    one block, which any path in ASCII of up to 100 characters has."""
+    name = path.encode("utf-8", "surrogateescape")
+    if len(name) > 100 or not name.isascii() or size >= 8**11 or not 0 <= mtime < 8**11:
+        info = tarfile.TarInfo(path)
+        info.size, info.mode, info.mtime = size, 0o644, mtime
+        return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    numbers = b"%011o\0%011o\0" % (size, mtime)
+    check = b"%06o\0" % (_CONSTANT + sum(name) + sum(numbers))
+    return b"".join((name, _NULLS[len(name) :], _OWNER, numbers, check, _REST))
+
+
+_NULLS, _OWNER = bytes(100), b"0000644\x000000000\x000000000\0"
+_REST = (b" 0" + bytes(100) + b"ustar\x0000").ljust(512 - 155, b"\0")
+_CONSTANT = sum(_OWNER) + sum(_REST) + 7 * ord(" ")
+"""The checksum counts its own field of 8 characters as blanks; one of them begins _REST."""
 
 
 class _Outbox(io.RawIOBase):

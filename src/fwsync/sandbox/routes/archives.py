@@ -46,13 +46,13 @@ def _layout(how: dict[str, Any], prefix: str) -> Layout:
     return Layout(how["type"] == "full", prefix, analyses=how["analyses"], sidecars=how["metadata"])
 
 
-def _entries(conn: sqlite3.Connection, given: dict[str, Any], how: dict[str, Any]) -> Iterator[Entry]:
+def _contents(site: Site, conn: sqlite3.Connection, given: dict[str, Any], how: dict[str, Any]) -> Iterator[Content]:
     if how["type"] == "bulk":
-        return _chosen(conn, given)
-    return entries.walk(conn, wanted.parse(given), _layout(how, "scitran"))
+        return _chosen(site, conn, given)
+    return (_content(site, entry) for entry in entries.walk(conn, wanted.parse(given), _layout(how, "scitran")))
 
 
-def _chosen(conn: sqlite3.Connection, given: dict[str, Any]) -> Iterator[Entry]:
+def _chosen(site: Site, conn: sqlite3.Connection, given: dict[str, Any]) -> Iterator[Content]:
     """`{files: [{container_name, container_id, filename}]}`: single files, wherever they are."""
     chosen = given.get("files")
     if not isinstance(chosen, list) or not chosen or not all(isinstance(one, dict) for one in chosen):
@@ -66,7 +66,8 @@ def _chosen(conn: sqlite3.Connection, given: dict[str, Any]) -> Iterator[Entry]:
             raise not_found(str(one.get("container_name") or "container"), ident)
         if row is None:
             raise not_found("file", name)
-        yield Entry(f"{node.kind}/{node.id}/{entries.safe(row.name)}", node, row)
+        path = f"{node.kind}/{node.id}/{entries.safe(name)}"
+        yield Content(path, row.size, row.modified, site.blobs.place(row.blob))
 
 
 @reads
@@ -77,7 +78,7 @@ async def create(request: web.Request) -> web.Response:
         raise ApiError(404, "this site has no bulk downloads")
     if how["type"] == "bulk" and not site.options.offers("archives-of-files"):
         raise malformed("nodes: is needed")
-    count, size = await site.db.scan(lambda conn: _measured(_entries(conn, given, how)))
+    count, size = await site.db.scan(lambda conn: _measured(_contents(site, conn, given, how)))
     if not count:
         raise ApiError(404, "no files were found for this request")
     doc = {"kind": KIND, "request": given, "how": how}
@@ -86,12 +87,10 @@ async def create(request: web.Request) -> web.Response:
     return answer({"ticket": ticket, "file_cnt": count, "size": size, "filename": name})
 
 
-def _measured(found: Iterator[Entry]) -> tuple[int, int]:
-    count = size = 0
-    for entry in found:
-        if entry.row is not None:
-            count, size = count + 1, size + entry.row.size
-    return count, size
+def _measured(found: Iterator[Content]) -> tuple[int, int]:
+    """Files and their bytes; sidecars are none."""
+    sizes = [content.size for content in found if isinstance(content.source, str)]
+    return len(sizes), sum(sizes)
 
 
 @takes_ticket
@@ -105,20 +104,21 @@ async def fetch(request: web.Request) -> web.StreamResponse:
         raise invalid(f"format: {kind!r} is not one of {', '.join(streams.FORMATS)}")
     doc = tickets.read(site.db.reader, ticket, KIND)
     # All entries are known before the first byte: what is deleted meanwhile still has its content.
-    found = await site.db.scan(lambda conn: list(_entries(conn, doc["request"], doc["how"])))
+    found = await site.db.scan(lambda conn: list(_contents(site, conn, doc["request"], doc["how"])))
     writer, mime = streams.FORMATS[kind]
     headers = {"Content-Type": mime, "Content-Disposition": disposition(f"flywheel_{ticket}.{kind}")}
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
-    pieces = _gathered(writer(_content(site, entry) for entry in found))
-    while piece := await asyncio.to_thread(next, pieces, None):
+    pieces = _gathered(writer(found))
+    while piece := await site.disk.do(lambda: next(pieces, b"")):
         await response.write(piece)
+        await asyncio.sleep(0)  # a quick reader must not keep the loop for itself
     await response.write_eof()
     return response
 
 
 def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Pieces of at least 256 KiB: a thread hop for each small one would cost more than its bytes."""
+    """Pieces of at least 256 KiB: sending each small one by itself would cost more than its bytes."""
     held, size = [], 0
     for piece in pieces:
         held.append(piece)
@@ -131,7 +131,7 @@ def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def _content(site: Site, entry: Entry) -> Content:
     if entry.row is not None:
-        return Content(entry.path, entry.row.size, entry.row.doc.get("modified"), site.blobs.path(entry.row.blob))
+        return Content(entry.path, entry.row.size, entry.row.doc.get("modified"), site.blobs.place(entry.row.blob))
     told = msgspec.json.encode(entry.metadata)
     return Content(entry.path, len(told), (entry.metadata or {}).get("modified"), told)
 

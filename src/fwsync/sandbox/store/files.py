@@ -6,7 +6,7 @@ import mimetypes
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -118,19 +118,28 @@ def find(conn: sqlite3.Connection, parent_id: str, name: str, version: int | Non
     return found if version is None or version == found.version else by_id(conn, found.file_id, version)
 
 
-def find_many(conn: sqlite3.Connection, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], FileRow]:
+class Stored(NamedTuple):
+    """What an archive needs to know of a file: size in bytes, digest of its content, time of its last change."""
+
+    size: int
+    blob: str
+    modified: str | None
+
+
+def find_many(conn: sqlite3.Connection, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Stored]:
     """The current files of (parent id, name) pairs, by pair: a few statements in all, whatever their number."""
-    out: dict[tuple[str, str], FileRow] = {}
+    out: dict[tuple[str, str], Stored] = {}
     for start in range(0, len(wanted), 250):
         some = wanted[start : start + 250]
         pairs = ",".join(["(?,?)"] * len(some))
         # Joined from the pairs to the index: `(parent_id, name) in (values ...)` would read every file there is.
         query = (
-            f"with wanted(parent, called) as (values {pairs}) select {_COLUMNS} from wanted cross join files f"  # noqa: S608
+            f"with wanted(parent, called) as (values {pairs})"  # noqa: S608
+            " select parent, called, size, blob, json_extract(doc, '$.modified') from wanted cross join files f"
             " where f.parent_id = parent and f.name = called and f.current = 1"
         )
-        for row in conn.execute(query, [value for pair in some for value in pair]).fetchall():
-            out[(row["parent_id"], row["name"])] = from_row(row)
+        for parent, name, *stored in conn.execute(query, [value for pair in some for value in pair]).fetchall():
+            out[(parent, name)] = Stored(*stored)
     return out
 
 
