@@ -152,6 +152,8 @@ def test_forms(person: Person) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert len((person.work / "runs.tsv").read_text().splitlines()) == 33
     assert person.types("report", "gear-status", "bids-freesurfer", NEURO, "--out", "runs.txt").returncode == 2
+    done = person.types("report", "gear-status", "bids-freesurfer", NEURO, "--upload", "--format", "csv")
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_the_report_is_attached_to_its_project_once(tmp_path: Path) -> None:

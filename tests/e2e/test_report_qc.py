@@ -298,6 +298,7 @@ def test_any_files_and_metrics(site: Site, person: Person) -> None:
             "--flag 'LOW: snr << 1': at character 11 there is '< 1'; wanted: a number",
         ),
         ((NEURO, "--dry-run"), "--dry-run: is for --write-tags"),
+        ((NEURO, "--write-tags", "--format", "csv"), "--format: a summary follows the table with --write-tags"),
         ((NEURO, "--clear-tags"), "--clear-tags: is for --write-tags"),
         (("scitran/BIDS-Sample",), "--include *mriqc.qa*: matches nothing"),
         (("demo/nothing",), "not found"),

@@ -9,6 +9,7 @@ import click
 from fwsync.cli.options import Common, common
 from fwsync.cli.selecting import given_of, selecting_containers
 from fwsync.cli.tables import Tabling, tabling
+from fwsync.errors import UsageError
 
 if TYPE_CHECKING:
     from fwsync.operations.context import Context
@@ -69,6 +70,8 @@ def gear_status(
     from fwsync.operations.gear_status import upload_status
     from fwsync.operations.selected import Asked
 
+    if upload and tabling.form in ("csv", "tsv"):
+        raise UsageError("--format: a summary follows the table with --upload; write it to a file by --out")
     settings = common.settings()
     asked = Asked.of(settings, given_of(flags), paths)
     prepare(common, tabling)

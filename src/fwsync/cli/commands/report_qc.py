@@ -79,6 +79,8 @@ def qc(
 
     if (clear_tags or dry_run) and not write_tags:
         raise UsageError(f"{'--clear-tags' if clear_tags else '--dry-run'}: is for --write-tags")
+    if write_tags and tabling.form in ("csv", "tsv"):
+        raise UsageError("--format: a summary follows the table with --write-tags; write it to a file by --out")
     settings = common.settings()
     checks = Checks.of(metrics, rules, preset or "")
     asked = Asked.of(settings, given_of(flags), paths)
