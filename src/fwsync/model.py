@@ -52,6 +52,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     failure_reason: str | None = None
 
 
+class ListedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a gear as listings of jobs show it. `destination` is where its outputs go: an analysis, or for a gear
+    that makes none a container."""
+
+    id: str = msgspec.field(name="_id")
+    state: str | None = None
+    gear_info: GearInfo | None = None
+    created: str | None = None
+    destination: Reference | None = None
+    parents: Parents | None = None
+
+
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One version of one file on a container. `hash` is the platform's, e.g. `v0-sha384-<hex>`."""
 

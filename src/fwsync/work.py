@@ -320,6 +320,15 @@ class ChangeContainer(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class TagContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `tag.acquisition` and of its like: tags that a container is to have, and such that it is to lose."""
+
+    level: str
+    id: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
 class DeleteContainer(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of `delete.subject`, `delete.session` and `delete.acquisition`: a container that a run created as `sent`,
     and the ids of the files that it put there."""

@@ -27,7 +27,7 @@ COMMANDS = {
     "ls": ("looking:ls", "List what is right below a path."),
     "tree": ("looking:tree", "Show the hierarchy below a path."),
     "find": ("looking:find", "Find containers by a finder filter."),
-    "report": ("report:report", "Tables about a selection: demographics, overview, missing."),
+    "report": ("report:report", "Tables about a selection: demographics, overview, missing, gear status, quality."),
     "retry": ("runs:retry", "Try again what a run did not get done."),
     "runs": ("runs:runs", "List past runs, or show one."),
     "undo": ("undoing:undo", "Delete what an import created, where nobody has touched it since."),

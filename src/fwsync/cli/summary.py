@@ -25,6 +25,7 @@ _NAMES = {
     "delete.subject": "subjects",
     "delete.session": "sessions",
     "delete.acquisition": "acquisitions",
+    "tag.acquisition": "acquisitions",
     "download.file": "files",
     "download.member": "zip members",
     "write.sidecar": "sidecars",
@@ -47,10 +48,18 @@ _DONE = {
     "download": "downloaded",
     "upload": "uploaded",
     "write": "written",
+    "tag": "tagged",
     "repair": "repaired",
     "move": "moved",
 }
-_TO_DO = {"add": "to add", "remove": "to remove", "download": "to come", "move": "to move", "delete": "to delete"}
+_TO_DO = {
+    "add": "to add",
+    "remove": "to remove",
+    "download": "to come",
+    "move": "to move",
+    "delete": "to delete",
+    "tag": "to tag",
+}
 MOST_REASONS = 10
 MOST_TARGETS = 3
 

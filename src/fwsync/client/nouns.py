@@ -208,6 +208,10 @@ class Noun(Generic[T]):
         """Add a tag. ConflictError if it is there."""
         await self.session.call("POST", self.plural, ident, "tags", json={"value": tag}, safe=True)
 
+    async def remove_tag(self, ident: str, tag: str) -> None:
+        """Take a tag off. NotFoundError if it is not there."""
+        await self.session.call("DELETE", self.plural, ident, "tags", tag)
+
     async def add_note(self, ident: str, text: str) -> None:
         """Add a note. LostAnswerError when nobody knows whether it was made."""
         await self.session.call("POST", self.plural, ident, "notes", json={"text": text})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as plain_json
 import os
 import platform
 import re
@@ -343,11 +344,23 @@ class ApiSession:
 def decode(answer: Answer, kind: type[Any], what: str) -> Any:
     """The JSON body of an answer as `kind`; ProtocolError if it is not that."""
     try:
-        return msgspec.json.decode(answer.body, type=kind, strict=False)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        return _decoded(answer.body, kind)
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError, RecursionError) as error:
         start = answer.body[:80].decode("utf-8", "replace")
         html = " (an HTML page: a proxy or a wrong host?)" if re.match(r"\s*<", start) else ""
         raise ProtocolError(f"not the expected JSON{html}: {error}", status=answer.status, request=what) from error
+
+
+def _decoded(body: bytes, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind, strict=False)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # A gear's values may be NaN, which is no JSON, and which some sites write all the same.
+        if b"NaN" not in body and b"Infinity" not in body:
+            raise
+        return msgspec.convert(plain_json.loads(body), kind, strict=False)
 
 
 def _error_body(raw: bytes, response: aiohttp.ClientResponse) -> tuple[str, str | None]:

@@ -27,6 +27,7 @@ from fwsync.model import Acquisition, Collection, Gear, Group, Project, Session,
 from fwsync.operations.exporting import Exported
 from fwsync.operations.looking import Line
 from fwsync.report import demographics as of_people
+from fwsync.report import gear_status as of_gears
 from fwsync.report import missing as of_missing
 from fwsync.report import overview as of_places
 from fwsync.report.table import Table
@@ -208,6 +209,31 @@ class BlockingSite:
                 **wishes,
             )
         )
+
+    def gear_status(
+        self,
+        of: str,
+        /,
+        paths: str | Sequence[str] = (),
+        *,
+        by: of_gears.By = "session",
+        state_of: of_gears.StateOf = "latest",
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Table:
+        """See `Site.gear_status`."""
+        return self._loop.call(lambda: self._site.gear_status(of, paths, by=by, state_of=state_of, **wishes))
+
+    def qc(
+        self,
+        paths: str | Sequence[str] = (),
+        *,
+        flags: str | Sequence[str] = (),
+        metrics: str | Sequence[str] = (),
+        preset: str = "",
+        **wishes: Unpack[SelectionKeywords],
+    ) -> Table:
+        """See `Site.qc`."""
+        return self._loop.call(lambda: self._site.qc(paths, flags=flags, metrics=metrics, preset=preset, **wishes))
 
     # --- reading --------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from fwsync.run.budget import Budget
 from fwsync.run.journal import Journal
 from fwsync.run.pool import Batching, DryRun, Handler, LocalPool
 from fwsync.selection import parse_size
-from fwsync.work import ChangeContainer, Entry, Outcome, Plan, SendFile, Summary, WorkItem, human
+from fwsync.work import ChangeContainer, Entry, Outcome, Plan, SendFile, Summary, TagContainer, WorkItem, human
 
 if TYPE_CHECKING:
     from fwsync.run.crew import Crew
@@ -170,6 +170,8 @@ def _told(item: WorkItem) -> str:
         fields = {**payload.fields, **{f"info.{key}": value for key, value in payload.info.items()}}
         added = [f"+{text}" for text in (*payload.tags, *payload.notes)]
         return ": " + ", ".join([*(f"{name} > {value}" for name, value in fields.items()), *added])
+    if isinstance(payload, TagContainer):
+        return ": " + ", ".join([*(f"+{tag}" for tag in payload.add), *(f"-{tag}" for tag in payload.remove)])
     size = f" ({human(item.bytes)})" if item.kind.partition(".")[0] in _OF_FILES else ""
     if isinstance(payload, SendFile) and payload.digest is None and payload.held_hash is not None:
         if payload.held_size not in (None, payload.size):

@@ -17,6 +17,7 @@ from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan
 from fwsync.operations.projects import near
 from fwsync.operations.pushing import push
+from fwsync.operations.quality import qc_again
 from fwsync.operations.transfers import download
 from fwsync.operations.undoing import undo
 from fwsync.operations.uploading import upload_folder
@@ -53,10 +54,7 @@ async def retry(context: Context, run: str) -> Summary:
 
 async def _carried_out(context: Context, run: str, command: str, arguments: dict[str, Any]) -> Summary:
     """The command of a run, with its arguments, in this context."""
-    if _read_standard_input(arguments):
-        raise UsageError(
-            f"run {run}: read standard input, which is gone; give that in a file, and run its command again"
-        )
+    _refuse_what_is_gone(run, arguments)
     match command:
         case "import":
             return await import_csv(context, arguments["source"], limit=arguments.get("limit"))
@@ -69,6 +67,8 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
         case "verify":
             wishes = msgspec.convert({k: v for k, v in arguments.items() if k != "folder"}, Wishes)
             return await verify(context, arguments["folder"], wishes)
+        case "qc":
+            return await qc_again(context, arguments)
         case "push":
             return await push(context, arguments["folder"])
         case "upload" | "download":
@@ -89,9 +89,12 @@ async def _moved(context: Context, command: str, arguments: dict[str, Any]) -> S
     return await download(context, arguments["sources"], arguments["to"])
 
 
-def _read_standard_input(arguments: dict[str, Any]) -> bool:
+def _refuse_what_is_gone(run: str, arguments: dict[str, Any]) -> None:
     wishes = [one["wishes"] for one in arguments.get("builds", ())]
-    return any("-" in (one.get("source"), one.get("from_file")) for one in (arguments, *wishes))
+    if any("-" in (one.get("source"), one.get("from_file")) for one in (arguments, *wishes)):
+        raise UsageError(
+            f"run {run}: read standard input, which is gone; give that in a file, and run its command again"
+        )
 
 
 def _settings(settings: Settings, command: str, arguments: dict[str, Any]) -> Settings:

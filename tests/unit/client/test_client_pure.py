@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,10 @@ from fwsync import logs
 from fwsync.client import query as q
 from fwsync.client import retry, urls
 from fwsync.client.key import ApiKey
+from fwsync.client.session import Answer, decode
 from fwsync.client.zipmember import Unpacker
-from fwsync.errors import AuthError, UsageError
+from fwsync.errors import AuthError, ProtocolError, UsageError
+from fwsync.model import FileEntry
 from fwsync.sandbox.query import filters
 from fwsync.selection import Selection, parse_where
 
@@ -215,3 +218,25 @@ def test_a_selection_narrows_listings_by_what_the_site_can_judge() -> None:
     )
     assert q.fewer_files(Selection(types=("nifti", "dicom"), modalities=('a"b',))) == ""
     assert q.fewer_files(Selection(types=("nifti",), versions="all")) == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "info"),
+    [
+        (b'{"name": "a", "info": {"snr": NaN}}', {"snr": "nan"}),
+        (b'{"name": "a", "info": {"x": [-Infinity], "y": 1}}', {"x": ["-inf"], "y": "1"}),
+        (b'{"name": "NaN", "info": {}}', {}),
+    ],
+)
+def test_numbers_that_are_no_json_are_read_all_the_same(body: bytes, info: dict[str, Any]) -> None:
+    found = decode(Answer(200, {}, body), FileEntry, "GET /files")
+    told = {
+        key: [str(v) for v in value] if isinstance(value, list) else str(value) for key, value in found.info.items()
+    }
+    assert told == info
+
+
+@pytest.mark.parametrize("body", [b'{"name": NaN', b'{"name": NaN}', b"NaN", b"[" * 100_000 + b"NaN", b"<html>NaN"])
+def test_what_is_wrong_besides_stays_wrong(body: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        decode(Answer(200, {}, body), FileEntry, "GET /files")

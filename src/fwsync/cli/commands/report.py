@@ -10,6 +10,8 @@ REPORTS = {
     "demographics": ("reporting:demographics", "Age and sex of the subjects."),
     "overview": ("reporting:overview", "What there is: subjects, sessions, acquisitions, files."),
     "missing": ("reporting:missing", "Which sessions or subjects lack which acquisitions."),
+    "gear-status": ("report_gears:gear_status", "Has a gear run on each session, and how did it end?"),
+    "qc": ("report_qc:qc", "Values about quality in the info of files, judged by rules; tags for what is bad."),
 }
 """Command to where it is defined and its one line of help."""
 
@@ -23,4 +25,6 @@ def report() -> None:
       fwsync report demographics lab/study
       fwsync report overview lab/study --by session --files
       fwsync report missing lab/study --expect T1w --expect 'rest*'
+      fwsync report gear-status bids-fmriprep lab/study
+      fwsync report qc lab/study
     """
