@@ -14,6 +14,7 @@ from test_gathering import Site as Large
 from fwsync.client import paging
 from fwsync.client.api import Flywheel
 from fwsync.config import Settings
+from fwsync.errors import UsageError
 from fwsync.operations.demographics import demographics
 from fwsync.operations.missing import Wanted, missing
 from fwsync.operations.overview import overview
@@ -42,12 +43,12 @@ class Odd(Large):
         return document
 
 
-async def reported(site: Large, name: str, **given: Any) -> Table:
+async def reported(site: Large, name: str, wishes: dict[str, Any] | None = None, **given: Any) -> Table:
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", site.answer)
     async with TestServer(app, host="127.0.0.1") as server:
         key = f"127.0.0.1:{server.port}:__force_insecure:secret-of-reports"
-        asked = Asked.of(Settings(), {}, ("lab/big",))
+        asked = Asked.of(Settings(), wishes or {}, () if wishes else ("lab/big",))
         async with Flywheel.from_key(key, QUICK) as fw:
             if name == "demographics":
                 return await demographics(fw, asked, **given)
@@ -91,6 +92,32 @@ async def test_a_report_costs_its_pages(
     assert len(table.rows) == rows
     listings = {f"{BELOW}/acquisitions": 4} if scans else {}
     assert dict(site.asked) == {"lookup": 1, f"{BELOW}/subjects": 1, f"{BELOW}/sessions": 4, **listings}
+
+
+async def test_what_a_collection_lacks_is_asked_of_what_is_in_it() -> None:
+    table = await reported(Large(80), "missing", {"collection": "mine"})
+    assert (table.facts["sessions"], table.facts["missing T2w"]) == (3, 3)
+    assert table.facts["subjects without any session"] == 0
+    table = await reported(Large(80), "missing", {"collection": "mine"}, by="subject")
+    assert (table.facts["subjects"], table.facts["missing T1w"]) == (1, 0)
+
+
+class Tagged(Large):
+    """A site with a tag on one acquisition, and another on one session."""
+
+    def container(self, kind: str, n: int) -> dict[str, Any]:
+        tags = {"acquisitions": ["scan"], "sessions": ["visit"]}.get(kind, []) if n == 3 else []
+        return {**super().container(kind, n), "tags": tags}
+
+
+async def test_tags_of_sessions_say_who_is_asked_and_tags_of_scans_can_not() -> None:
+    wishes = {"project": ("lab/big",), "tag": ("visit",)}
+    table = await reported(Tagged(80), "missing", wishes)
+    assert table.rows == [("lab/big", "sub-0000", "ses-1", "T2w")]
+    with pytest.raises(UsageError, match="no session is selected, but only what is below"):
+        await reported(Tagged(80), "missing", {**wishes, "tag": ("scan",)})
+    table = await reported(Tagged(80), "missing", {**wishes, "tag": ("scan",), "allow_empty": True})
+    assert table.rows == []
 
 
 async def test_many_sessions_need_little_memory() -> None:

@@ -65,6 +65,11 @@ def loads(person: Person, *arguments: str) -> set[str]:
         ),
         ("upload new.txt --to lab/study --json", {"fwsync.run.sending"}, SLOW | OF_TABLES | OF_TREES),
         ("import rows.csv --project lab/study --json", OF_TABLES, SLOW | OF_TREES),
+        (
+            "report demographics lab/study --json",
+            {"fwsync.operations.gathering", "fwsync.report.demographics"},
+            SLOW | OF_TABLES - {"csv"} | OF_TREES - {"fwsync.operations.gathering"} | {"fwsync.report.missing"},
+        ),
         ("ls lab/study --json", {"aiohttp"}, SLOW | OF_TABLES | OF_TREES),
     ],
     ids=lambda value: value.split()[0] if isinstance(value, str) else "",

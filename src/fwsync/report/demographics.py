@@ -65,9 +65,9 @@ def demographics(
     ages = [age for row in rows if (age := row[AGE]) is not None]
     facts: dict[str, Cell] = {"subjects": sexes.total(), "sessions": sessions, **_ages([float(age) for age in ages])}
     facts["without age"] = len(rows) - len(ages)
-    for sex, count in sorted(sexes.items()):
-        facts[f"sex {sex}"] = count
-        facts[f"percent {sex}"] = count / sexes.total() * 100
+    for sex in dict.fromkeys(("female", "male", *sorted(sexes))):
+        facts[f"sex {sex}"] = sexes[sex]
+        facts[f"percent {sex}"] = sexes[sex] / sexes.total() * 100 if sexes else None
     own = (Column("sessions", "integer"),) if by == "subject" else (Column("session"),)
     columns = (
         Column("project"), Column("subject"), Column("sex"), Column("age", "number"), *own,
