@@ -18,6 +18,7 @@ from fwsync.cli.main import COMMANDS, cli
 from fwsync.cli.options import Common
 from fwsync.config import SECTIONS, SHORT_NAMES, SelectionSettings
 from fwsync.operations.downloading import FORMS
+from fwsync.operations.launching import GEAR_WISHES
 from fwsync.operations.selected import WISHES_OF_CONTAINERS
 from fwsync.operations.selections import WISHES
 from fwsync.plan.fields import AGE_UNITS, LEVELS, ROW_WIDE, SPELLINGS, TYPES, names_of
@@ -377,6 +378,7 @@ def keywords_module() -> str:
     for section, name, only in (
         ("mirror", "MirrorKeywords", ()),
         ("mirror", "DownloadKeywords", (*WISHES, *FORMS)),
+        ("mirror", "GearKeywords", GEAR_WISHES),
         ("mirror", "SelectionKeywords", WISHES_OF_CONTAINERS),
         ("import", "ImportKeywords", ()),
         ("upload", "UploadKeywords", ()),

@@ -54,7 +54,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 class ListedJob(msgspec.Struct, frozen=True, kw_only=True):
     """A run of a gear as listings of jobs show it. `destination` is where its outputs go: an analysis, or for a gear
-    that makes none a container."""
+    that makes none a container. `inputs` are `{input, type, id, name}` each."""
 
     id: str = msgspec.field(name="_id")
     state: str | None = None
@@ -62,6 +62,10 @@ class ListedJob(msgspec.Struct, frozen=True, kw_only=True):
     created: str | None = None
     destination: Reference | None = None
     parents: Parents | None = None
+    inputs: Any = None
+    attempt: int | None = None
+    previous_job_id: str | None = None
+    failure_reason: str | None = None
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,11 +197,14 @@ def parent_of(container: Container) -> str:
 
 
 class GearDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The manifest part of a gear that fwsync reads."""
+    """The manifest part of a gear that fwsync reads. `inputs` and `config` are specifications by name; what a gear's
+    author wrote there comes as it is."""
 
     name: str
     label: str | None = None
     version: str | None = None
+    inputs: Any = None
+    config: Any = None
 
 
 class Gear(msgspec.Struct, frozen=True, kw_only=True):

@@ -262,6 +262,7 @@ _WITH_DETAILS = (
     EXISTS_OTHERWISE,
     "changed since the plan was made, plan again",
     "is there more than once",
+    "several files fit one input, choose by --pick",
 )
 
 

@@ -71,6 +71,8 @@ def loads(person: Person, *arguments: str) -> set[str]:
             SLOW | OF_TABLES - {"csv"} | OF_TREES - {"fwsync.operations.gathering"} | {"fwsync.report.missing"},
         ),
         ("ls lab/study --json", {"aiohttp"}, SLOW | OF_TABLES | OF_TREES),
+        ("gear list --json", {"fwsync.report.gears"}, (SLOW | OF_TABLES | OF_TREES) - {"csv"}),
+        ("gear jobs lab/study --json", {"fwsync.report.gears"}, (SLOW | OF_TABLES) - {"csv"}),
     ],
     ids=lambda value: value.split()[0] if isinstance(value, str) else "",
 )

@@ -29,6 +29,7 @@ COMMANDS = {
     "find": ("looking:find", "Find containers by a finder filter."),
     "report": ("report:report", "Tables about a selection: demographics, overview, missing, gear status, quality."),
     "retry": ("runs:retry", "Try again what a run did not get done."),
+    "gear": ("gears:gear", "List gears, show what one takes, run one on a selection, follow its jobs."),
     "runs": ("runs:runs", "List past runs, or show one."),
     "undo": ("undoing:undo", "Delete what an import created, where nobody has touched it since."),
     "login": ("keys:login", "Store an API key for later commands."),

@@ -109,7 +109,15 @@ def selecting(command: F) -> F:
 
 def selecting_containers(command: F) -> F:
     """Add the flags of a selection for what is about containers: all but those that say which part of a file comes."""
-    return _add(command, (*_WHERE, *(flag for flag in (*_FILES, *_ANALYSES) if _name(flag) not in PARTS)))
+    return selecting_without()(command)
+
+
+def selecting_without(*names: str) -> Callable[[F], F]:
+    """The same but for the flags of these names, which mean something else to the command or nothing."""
+    left_out = PARTS.union(names)
+    return lambda command: _add(
+        command, tuple(flag for flag in (*_WHERE, *_FILES, *_ANALYSES) if _name(flag) not in left_out)
+    )
 
 
 PARTS = frozenset({"file_version", "members", "unzip"})

@@ -34,6 +34,10 @@ _NAMES = {
     "move.local": "local files",
     "delete.local": "local files",
     "upload.file": "files",
+    "launch.analysis": "gear runs",
+    "launch.job": "gear runs",
+    "cancel.job": "jobs",
+    "retry.job": "jobs",
     "row": "rows",
     "zip": "zip archives",
     "member": "members",
@@ -51,6 +55,9 @@ _DONE = {
     "tag": "tagged",
     "repair": "repaired",
     "move": "moved",
+    "launch": "started",
+    "cancel": "cancelled",
+    "retry": "tried again",
 }
 _TO_DO = {
     "add": "to add",

@@ -11,6 +11,7 @@ import msgspec
 from fwsync import logs
 from fwsync.client import query as q
 from fwsync.client.files import Files
+from fwsync.client.jobs import Jobs
 from fwsync.client.key import ApiKey
 from fwsync.client.nouns import Analyses, Noun, convert
 from fwsync.client.session import ApiSession, decode
@@ -95,8 +96,8 @@ class Flywheel:
         self.analyses = Analyses(session)
         self.gears = Noun(session, "gear", Gear)
         self.collections = Noun(session, "collection", Collection)
-        self.jobs = Noun(session, "job", ListedJob)
         self.files = Files(session)
+        self.jobs = Jobs(session)
         self._config: SiteConfig | None = None
 
     @classmethod
@@ -213,12 +214,27 @@ class Flywheel:
                 out[level] = Upserted(one["_id"], str(one.get("upsert_result") or "created"), answer.attempts)
         return out
 
-    async def project_analyses(self, project_id: str, gear: str | None = None) -> AsyncIterator[Analysis]:
-        """All analyses in a project, with their jobs, of one gear if named.
+    async def gear_versions(self, name: str) -> list[Gear]:
+        """Every version of one gear, disabled ones too."""
+        clause = q.where("gear.name", "=", name) if q.expressible(name) else ""
+        try:
+            extra = {"all_versions": "true", "include_invalid": "true"}
+            found = [gear async for gear in self.gears.iter(filters=clause, extra=extra)]
+        except RemoteError as error:
+            if error.status not in (400, 422):
+                raise
+            found = await self.all_gears()
+        return [gear for gear in found if gear.gear.name == name]
+
+    async def project_analyses(
+        self, project_id: str, gear: str | None = None, *, jobs: bool = True, level: str = ""
+    ) -> AsyncIterator[Analysis]:
+        """All analyses in a project, of one gear if named; `jobs`: with their jobs and files, whatever that takes.
 
         Asks the site-wide listing first, then the project's own, then each session and subject by itself: the next
         way is taken where the site refuses one, or finds nothing (a site that does not know the fields of the filter
-        finds nothing either). One by one is for sites that refused both listings, and for small projects.
+        finds nothing either). One by one is for sites that refused both listings, and for small projects. Where just
+        the analyses on one `level` are wanted, one by one is for its containers, and for the former alone.
         """
         clause = q.where("gear_info.name", "=", gear) if gear else ""
         everywhere = q.all_of(f"parents.project={project_id}", clause)
@@ -233,7 +249,7 @@ class Flywheel:
                 async for analysis in listing:
                     seen = True
                     if _wanted(analysis, project_id, gear):
-                        yield await self.analyses.with_job(analysis)
+                        yield await self.analyses.with_job(analysis) if jobs else analysis
             except RemoteError as error:
                 if seen or error.status not in (400, 404, 405, 422, 501):
                     raise
@@ -241,10 +257,10 @@ class Flywheel:
                 log.info("listing refused", reason=str(error))
             if seen:
                 return
-        if refused == len(listings) or await self._is_small(project_id):
-            async for analysis in self._analyses_one_by_one(project_id):
+        if refused == len(listings) or (not level and await self._is_small(project_id)):
+            async for analysis in self._analyses_one_by_one(project_id, (level,) if level else ("session", "subject")):
                 if _wanted(analysis, project_id, gear):
-                    yield await self.analyses.with_job(analysis)
+                    yield await self.analyses.with_job(analysis) if jobs else analysis
 
     async def project_jobs(self, project_id: str, gear: str) -> list[ListedJob] | None:
         """The jobs of a gear in a project that make no analysis, in `_id` order. The site-wide listing is asked first,
@@ -273,16 +289,22 @@ class Flywheel:
         page = await self.sessions.page(parent=parent, limit=SMALL_PROJECT + 1, files=False)
         return len(page.documents) <= SMALL_PROJECT
 
-    async def _analyses_one_by_one(self, project_id: str) -> AsyncIterator[Analysis]:
-        parent = Reference(type="project", id=project_id)
-        nouns: tuple[Noun[Any], ...] = (self.sessions, self.subjects)
-        for noun in nouns:
-            async for container in noun.iter(parent=parent, files=False):
-                whole = await noun.get(container.id)
+    async def _idents(self, project_id: str, level: str) -> AsyncIterator[str]:
+        if level == "project":
+            yield project_id
+            return
+        async for container in self.noun(level).iter(parent=Reference(type="project", id=project_id), files=False):
+            yield container.id
+
+    async def _analyses_one_by_one(self, project_id: str, levels: Sequence[str]) -> AsyncIterator[Analysis]:
+        for level in levels:
+            noun = self.noun(level)
+            async for ident in self._idents(project_id, level):
+                whole = await noun.get(ident)
                 for analysis in whole.analyses or ():
                     # What is embedded in its parent may not say where it is.
-                    own = Reference(type=noun.kind, id=container.id)
-                    held = analysis.parents or Parents(project=project_id, **{noun.kind: container.id})
+                    own = Reference(type=level, id=ident)
+                    held = analysis.parents or Parents(**{"project": project_id, level: ident})
                     yield msgspec.structs.replace(analysis, parent=analysis.parent or own, parents=held)
 
 

@@ -4,7 +4,7 @@ notebook: everything happens on a loop in a thread of its own."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack
@@ -14,6 +14,7 @@ import msgspec
 from fwsync import frames
 from fwsync.library.keywords import (
     DownloadKeywords,
+    GearKeywords,
     ImportKeywords,
     MirrorKeywords,
     SelectionKeywords,
@@ -25,7 +26,10 @@ from fwsync.library.running import Running
 from fwsync.library.site import PathText, Site, connect
 from fwsync.model import Acquisition, Collection, Gear, Group, Project, Session, Subject, User
 from fwsync.operations.exporting import Exported
+from fwsync.operations.launching import On, Priority
 from fwsync.operations.looking import Line
+from fwsync.plan.gearinputs import Pick
+from fwsync.plan.launching import Rerun
 from fwsync.report import demographics as of_people
 from fwsync.report import gear_status as of_gears
 from fwsync.report import missing as of_missing
@@ -153,6 +157,28 @@ class BlockingSite:
     def build_collections(self, file: PathText, *, allow_empty: bool = False) -> BlockingRunning[Outcome]:
         """See `Site.build_collections`."""
         return self._run(self._site.build_collections(file, allow_empty=allow_empty))
+
+    def run_gear(
+        self,
+        gear: str,
+        paths: str | Sequence[str] = (),
+        *,
+        on: On = "session",
+        inputs: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        pick: Pick = "",
+        rerun: Rerun = "never",
+        label: str = "",
+        job_tags: Sequence[str] = (),
+        priority: Priority = "medium",
+        **selection: Unpack[GearKeywords],
+    ) -> BlockingRunning[Outcome]:
+        """See `Site.run_gear`."""
+        run = self._site.run_gear(
+            gear, paths, on=on, inputs=inputs, config=config, pick=pick, rerun=rerun, label=label, job_tags=job_tags,
+            priority=priority, **selection,
+        )  # fmt: skip
+        return self._run(run)
 
     def retry(self, run: str) -> BlockingRunning[Outcome]:
         """See `Site.retry`."""

@@ -184,6 +184,63 @@ class DownloadKeywords(TypedDict, total=False):
     """A pattern that matches nothing is no error."""
 
 
+class GearKeywords(TypedDict, total=False):
+    """Some settings of [mirror]."""
+
+    project: str | Sequence[str]
+    """Projects as group/label or patterns, if others than site.project."""
+    group: str
+    """All projects of this group."""
+    collection: str
+    """The acquisitions of this collection."""
+    all_projects: bool
+    """Every project that the key sees."""
+    subject: str | Sequence[str]
+    """Patterns over labels of subjects; none: all."""
+    session: str | Sequence[str]
+    """Patterns over labels of sessions; none: all."""
+    acquisition: str | Sequence[str]
+    """Patterns over labels of acquisitions; none: all."""
+    tag: str | Sequence[str]
+    """Patterns over tags of containers: what is at or below one of them."""
+    where: str | Sequence[str]
+    """Conditions, e.g. ['session.age>=20y', 'subject.sex=female']."""
+    query: str
+    """A structured query over files."""
+    from_file: str | PathLike[str]
+    """A file of paths, one a line: what is at or below one of them."""
+    level: Literal["project", "subject", "session", "acquisition"] | Sequence[Literal["project", "subject", "session", "acquisition"]]
+    """Levels whose files are wanted: project, subject, session, acquisition; none: all."""
+    include: str | Sequence[str]
+    """Patterns over file names; none: all."""
+    exclude: str | Sequence[str]
+    """Patterns over file names to leave out."""
+    type: str | Sequence[str]
+    """File types, e.g. nifti; none: all."""
+    modality: str | Sequence[str]
+    """Modalities, e.g. MR; none: all."""
+    classification: str | Sequence[str]
+    """Classifications, e.g. ['Intent=Structural']; none: all."""
+    tagged: str | Sequence[str]
+    """Patterns over tags of files; none: all."""
+    newer: str | date
+    """Only files changed after this time, or within this age, e.g. 7d."""
+    older: str | date
+    """Only files not changed since this time, or within this age."""
+    min_size: str | int
+    """Only files of at least this size, e.g. 10M."""
+    max_size: str | int
+    """Only files of at most this size."""
+    analyses: bool
+    """Files of analyses too."""
+    analysis_files: Literal["outputs", "inputs", "both"]
+    """Which files of analyses: outputs, inputs or both."""
+    select: str
+    """The selection [selections.NAME] to use."""
+    allow_empty: bool
+    """A pattern that matches nothing is no error."""
+
+
 class SelectionKeywords(TypedDict, total=False):
     """Some settings of [mirror]."""
 

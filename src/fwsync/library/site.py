@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from fwsync.library.connection import Connection, Options
 from fwsync.library.given import flags_of
 from fwsync.library.keywords import (
     DownloadKeywords,
+    GearKeywords,
     ImportKeywords,
     MirrorKeywords,
     SelectionKeywords,
@@ -30,6 +31,7 @@ from fwsync.operations.curating import Build, build
 from fwsync.operations.downloading import FORMS, download_selection, with_wishes
 from fwsync.operations.exporting import Exported, export_project
 from fwsync.operations.importing import import_csv
+from fwsync.operations.launching import GEAR_WISHES, GearWishes, On, Priority, run_gear
 from fwsync.operations.looking import Line, containers, list_path, tree
 from fwsync.operations.matrix import build_matrix
 from fwsync.operations.mirroring import mirror
@@ -40,6 +42,8 @@ from fwsync.operations.selected import WISHES_OF_CONTAINERS, Asked
 from fwsync.operations.selections import WISHES
 from fwsync.operations.transfers import download
 from fwsync.operations.uploading import upload_folder
+from fwsync.plan.gearinputs import Pick
+from fwsync.plan.launching import Rerun
 from fwsync.report.table import Table
 from fwsync.run.journal import RunRecord
 from fwsync.work import Entry, Outcome, Summary
@@ -220,6 +224,39 @@ class Site(Reports):
             return await retry(context, run)
 
         return self._run("retry", work)
+
+    def run_gear(
+        self,
+        gear: str,
+        paths: str | Sequence[str] = (),
+        *,
+        on: On = "session",
+        inputs: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        pick: Pick = "",
+        rerun: Rerun = "never",
+        label: str = "",
+        job_tags: Sequence[str] = (),
+        priority: Priority = "medium",
+        **selection: Unpack[GearKeywords],
+    ) -> Running[Outcome]:
+        """Run a gear, NAME[/VERSION], on each container of the level `on` at or below `paths`, or wherever the keywords
+        of the selection say; see docs/guides/running-gears.md.
+
+        `inputs` maps an input (or several that are filled in their order: `"anatomical,t1w_2..5"`) to a pattern over
+        the names of the files on or below the container. A run of this gear version on the same files is not started
+        again unless `rerun` says so. An outcome's `ref` is the id of the analysis, or of the job of another gear.
+        """
+        sources = (paths,) if isinstance(paths, str) else tuple(paths)
+        flags = flags_of("mirror", "run_gear", selection, GEAR_WISHES)
+        given = {name.partition(".")[2]: value for name, value in flags.items() if value != ()}
+        settings = self._connection.settings()
+        asked = Asked.of(settings, given, sources)
+        wishes = GearWishes(
+            gear=gear, on=on, inputs=tuple(f"{name}={glob}" for name, glob in (inputs or {}).items()),
+            config=dict(config or {}), pick=pick, rerun=rerun, label=label, tags=tuple(job_tags), priority=priority,
+        )  # fmt: skip
+        return self._run("gear run", lambda context, dry: run_gear(context, wishes, asked, dry=dry), settings)
 
     async def export(self, project: str, to: PathText, *, force: bool = False) -> Exported:
         """Write a project's containers as the table that `import_table` reads."""

@@ -66,8 +66,8 @@ class Run:
     def took(self, outcome: Outcome) -> None:
         """Count, record and show an outcome."""
         self.summary.add(outcome)
-        # A mirror that runs every night must not leave a row a file and night of which there is nothing to tell.
-        if outcome.state != "unchanged" or outcome.attempts or outcome.kind not in COUNTED:
+        # What runs every night must not leave a row an item and night of which there is nothing to tell.
+        if outcome.state != "unchanged" or outcome.attempts or outcome.kind not in NOT_KEPT:
             self.context.journal.record(self.id, outcome)
         self.context.reporter.outcome(outcome)
 
@@ -170,6 +170,8 @@ def _told(item: WorkItem) -> str:
         fields = {**payload.fields, **{f"info.{key}": value for key, value in payload.info.items()}}
         added = [f"+{text}" for text in (*payload.tags, *payload.notes)]
         return ": " + ", ".join([*(f"{name} > {value}" for name, value in fields.items()), *added])
+    if (told := getattr(payload, "told", "")) and isinstance(told, str):
+        return f": {told}"
     if isinstance(payload, TagContainer):
         return ": " + ", ".join([*(f"+{tag}" for tag in payload.add), *(f"-{tag}" for tag in payload.remove)])
     size = f" ({human(item.bytes)})" if item.kind.partition(".")[0] in _OF_FILES else ""
@@ -180,7 +182,9 @@ def _told(item: WorkItem) -> str:
     return size
 
 
-COUNTED = frozenset({"download.file", "download.member", "write.sidecar", "add.acquisition"})
+NOT_KEPT = frozenset(
+    {"download.file", "download.member", "write.sidecar", "add.acquisition", "launch.analysis", "launch.job"}
+)
 """Items of which those that were unchanged without a look are counted, and not kept one by one."""
 
 _OF_FILES = ("download", "write", "move", "delete", "upload")

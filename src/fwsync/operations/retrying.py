@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -9,10 +10,12 @@ import msgspec
 from fwsync.config import MirrorSettings, Settings
 from fwsync.errors import UsageError
 from fwsync.operations.attaching import upload
+from fwsync.operations.changingjobs import change_again
 from fwsync.operations.context import Context
 from fwsync.operations.curating import Build, build
 from fwsync.operations.downloading import download_selection
 from fwsync.operations.importing import import_csv
+from fwsync.operations.launching import run_again
 from fwsync.operations.mirroring import mirror
 from fwsync.operations.planning import apply_plan
 from fwsync.operations.projects import near
@@ -23,6 +26,11 @@ from fwsync.operations.undoing import undo
 from fwsync.operations.uploading import upload_folder
 from fwsync.operations.verifying import Wishes, verify
 from fwsync.work import Summary
+
+AGAIN: dict[str, Callable[[Context, dict[str, Any]], Awaitable[Summary]]] = {
+    "qc": qc_again, "gear run": run_again, "gear jobs": change_again,
+}  # fmt: skip
+"""What commands do again from the arguments that the journal holds of them."""
 
 TRIED_AGAIN = ("failed", "stopped", "skipped", "rejected")
 
@@ -55,6 +63,8 @@ async def retry(context: Context, run: str) -> Summary:
 async def _carried_out(context: Context, run: str, command: str, arguments: dict[str, Any]) -> Summary:
     """The command of a run, with its arguments, in this context."""
     _refuse_what_is_gone(run, arguments)
+    if command in AGAIN:
+        return await AGAIN[command](context, arguments)
     match command:
         case "import":
             return await import_csv(context, arguments["source"], limit=arguments.get("limit"))
@@ -67,8 +77,6 @@ async def _carried_out(context: Context, run: str, command: str, arguments: dict
         case "verify":
             wishes = msgspec.convert({k: v for k, v in arguments.items() if k != "folder"}, Wishes)
             return await verify(context, arguments["folder"], wishes)
-        case "qc":
-            return await qc_again(context, arguments)
         case "push":
             return await push(context, arguments["folder"])
         case "upload" | "download":

@@ -4,6 +4,7 @@
     outcomes  run, key, kind, target, state, reason, ref, attempts, seconds, bytes, request, line, sent, at
               one row an item; `sent` is JSON, what a create sent; `at` when it was settled
     intents   site, parent, level, label, sent_at, run          a create that was sent and has no outcome yet
+    launches  site, key, mark, known, sent_at, run      a run of a gear that was asked for (`launches`)
     begun     site, project, key, run       a container whose create may lack its tags and notes yet
     sending   site, container, name, sent_at, run       a file whose body was sent and has no outcome yet
     uploads, upload_parts                               uploads in many parts that are not completed (`unfinished`)
@@ -61,6 +62,8 @@ _STATEMENTS = (
         primary key (root, batch)) without rowid""",
     """create table if not exists parts (root text, path text, file_id text, version integer, member text, run text,
         primary key (root, path)) without rowid""",
+    """create table if not exists launches (site text, key text, mark text, known text, sent_at real, run text,
+        primary key (site, key, mark)) without rowid""",
     """create table if not exists begun (site text, project text, key text, run text,
         primary key (site, project, key)) without rowid""",
     """create table if not exists sending (site text, container text, name text, sent_at real, run text,
