@@ -1,7 +1,8 @@
 """aiohttp, loaded without the system's certificates, which it reads twice while it is imported: 30 ms of every command.
 
-Each connector of fwsync has a TLS context of its own (`client.session.tls_context`), so that aiohttp's are never used;
-used all the same, they would trust nobody. Python code that uses fwsync as a library loads aiohttp as it is.
+Whatever fwsync connects to by TLS it connects to with a context of its own (`client.environment.tls_context`), so that
+aiohttp's are never used; used all the same, they would trust nobody. Python code that uses fwsync as a library loads
+aiohttp as it is.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ from fwsync.model import (
     FileEntry,
     Gear,
     Group,
-    ListedJob,
     Parents,
     Project,
     Reference,
@@ -262,28 +261,6 @@ class Flywheel:
                 if _wanted(analysis, project_id, gear):
                     yield await self.analyses.with_job(analysis) if jobs else analysis
 
-    async def project_jobs(self, project_id: str, gear: str) -> list[ListedJob] | None:
-        """The jobs of a gear in a project that make no analysis, in `_id` order. The site-wide listing is asked first,
-        then the project's own, where the site refuses the first or finds nothing there. None where it has neither."""
-        named = q.where("gear_info.name", "=", gear)
-        listings = (
-            self.jobs.iter(filters=q.all_of(named, f"parents.project={project_id}")),
-            self.jobs.iter(path=("projects", project_id, "jobs"), filters=named),
-        )
-        known = False
-        for listing in listings:
-            try:
-                found = [job async for job in listing]
-            except RemoteError as error:
-                if error.status not in (400, 403, 404, 405, 422, 501):
-                    raise
-                log.info("listing refused", reason=str(error))
-                continue
-            known = True
-            if wanted := [job for job in found if _makes_no_analysis(job, project_id, gear)]:
-                return wanted
-        return [] if known else None
-
     async def _is_small(self, project_id: str) -> bool:
         parent = Reference(type="project", id=project_id)
         page = await self.sessions.page(parent=parent, limit=SMALL_PROJECT + 1, files=False)
@@ -310,12 +287,6 @@ class Flywheel:
 
 SMALL_PROJECT = 100
 """Up to so many sessions are asked one by one when listings find no analysis at all."""
-
-
-def _makes_no_analysis(job: ListedJob, project_id: str, gear: str) -> bool:
-    here = job.parents is None or job.parents.project in (None, project_id)
-    named = job.gear_info is not None and job.gear_info.name == gear
-    return here and named and job.destination is not None and job.destination.type != "analysis"
 
 
 def _wanted(analysis: Analysis, project_id: str, gear: str | None) -> bool:

@@ -14,7 +14,7 @@ from fwsync.model import PLURALS, Job, ListedJob, Reference
 
 log = logs.get("client")
 
-REFUSED_LISTING = frozenset({400, 404, 405, 422, 501})
+REFUSED_LISTING = frozenset({400, 403, 404, 405, 422, 501})
 
 
 class Jobs(Noun[ListedJob]):
@@ -52,6 +52,16 @@ class Jobs(Noun[ListedJob]):
             if refused or error.status not in REFUSED_LISTING:
                 raise
             log.info("listing refused", reason=str(error))
+
+    async def without_analysis(self, project_id: str, gear: str) -> list[ListedJob] | None:
+        """The jobs of a gear in a project that make no analysis. None where the site refuses both listings."""
+        try:
+            found = [job async for job in self.matching(project_id, gear)]
+        except RemoteError as error:
+            if error.status not in REFUSED_LISTING:
+                raise
+            return None
+        return [job for job in found if job.destination is not None and job.destination.type != "analysis"]
 
     async def tried_after(self, ident: str, project_id: str = "") -> list[str]:
         """The ids of the jobs that the site made when this one was tried again, oldest first."""

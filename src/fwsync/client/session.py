@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json as plain_json
-import os
 import platform
 import re
 import socket
 import ssl
 import sys
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -24,12 +22,12 @@ from yarl import URL
 import fwsync
 from fwsync import logs
 from fwsync.client import retry, urls
+from fwsync.client.environment import proxies, proxy_for, tls_context
 from fwsync.client.key import ApiKey
 from fwsync.client.pacing import Pacer
 from fwsync.config import NetworkSettings
 from fwsync.errors import (
     AuthError,
-    ConfigError,
     ConflictError,
     ForbiddenError,
     FwsyncError,
@@ -111,7 +109,7 @@ class ApiSession:
         self._on_retry = on_retry
         self.reached = False
         self._tls: ssl.SSLContext | None = None
-        self._proxies = urllib.request.getproxies_environment()
+        self._proxies = proxies()
         self._headers = {
             "Authorization": key.authorization,
             "User-Agent": USER_AGENT,
@@ -384,26 +382,3 @@ def status_error(status: int, reason: str, what: str, request_id: str | None, si
         return UnreachableError(f"{what}: {site} answered {status} ({reason})")
     kind = {403: ForbiddenError, 404: NotFoundError, 409: ConflictError, 422: ConflictError}.get(status, RemoteError)
     return kind(reason, status=status, request=what, request_id=request_id)
-
-
-def tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """One context: the given CA file, else SSL_CERT_FILE or REQUESTS_CA_BUNDLE, else the system's store."""
-    path = ca_bundle or os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or None
-    try:
-        if path and os.path.isdir(path):  # noqa: PTH112 - one stat at start-up
-            return ssl.create_default_context(capath=path)
-        return ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{path}: is no usable CA file ({error}); give one by --ca-bundle") from error
-
-
-def proxy_for(url: URL, proxies: Mapping[str, str]) -> str | None:
-    """The proxy for a URL, of those that HTTPS_PROXY, HTTP_PROXY and NO_PROXY named at the start."""
-    if not proxies:
-        return None
-    found = proxies.get(url.scheme) or proxies.get("all")
-    if not found or urllib.request.proxy_bypass_environment(  # type: ignore[attr-defined]
-        f"{url.host}:{url.port}", proxies
-    ):
-        return None
-    return found if "://" in found else f"http://{found}"

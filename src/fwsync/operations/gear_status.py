@@ -104,7 +104,7 @@ class _Looked:
             seen = True
             self._analysis(analysis)
         if not seen:
-            jobs = await self._fw.project_jobs(project_id, self._gear)
+            jobs = await self._fw.jobs.without_analysis(project_id, self._gear)
             self._without_jobs = self._without_jobs or jobs is None
             for job in jobs or ():
                 self._job(job)

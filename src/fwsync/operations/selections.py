@@ -41,6 +41,8 @@ def selection_at(wishes: SelectionSettings, paths: Sequence[str], project: str) 
     that are wished, or in `project`."""
     if not paths:
         return selection_of(wishes, project)
+    if not all(path.strip(" /") for path in paths):
+        raise UsageError("an empty path names nothing; a path begins with group/project")
     elsewhere = ("project", "group", "collection", "all_projects", "from_file")
     if also := next((name for name in elsewhere if getattr(wishes, name)), ""):
         raise UsageError(f"--{also.replace('_', '-')} and {paths[0]}: name what you want by one of them")
