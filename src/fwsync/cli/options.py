@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -90,14 +90,19 @@ def in_section(section: str, flags: dict[str, Any]) -> dict[str, Any]:
 
 def common(command: F) -> F:
     """Add the common flags; the command gets them as one `Common` named `common`."""
+    return bundled(command, "common", Common, _FLAGS)
+
+
+def bundled(command: F, name: str, struct: type[msgspec.Struct], flags: Iterable[Callable[[Any], Any]]) -> F:
+    """Add flags of which a command gets the values as one struct, by the keyword `name`."""
 
     def wrapped(**given: Any) -> Any:
-        values = {name: given.pop(name) for name in Common.__struct_fields__}
-        return command(common=Common(**values), **given)
+        values = {field: given.pop(field) for field in struct.__struct_fields__}
+        return command(**{name: struct(**values)}, **given)
 
     wrapped.__doc__ = command.__doc__
     wrapped.__name__ = command.__name__
     wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for flag in reversed(_FLAGS):
+    for flag in reversed(tuple(flags)):
         flag(wrapped)
     return wrapped  # type: ignore[return-value]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from fwsync.cli.options import Common
+from fwsync.cli.options import Common, bundled
 from fwsync.cli.progress import printable
 from fwsync.errors import UsageError
 from fwsync.report.table import Cell, Column, Form, Table
@@ -41,17 +41,7 @@ class Tabling(msgspec.Struct, frozen=True, kw_only=True):
 
 def tabling(command: F) -> F:
     """Add the flags of commands that end in a table; the command gets them as one `Tabling` named `tabling`."""
-
-    def wrapped(**given: Any) -> Any:
-        values = {name: given.pop(name) for name in Tabling.__struct_fields__}
-        return command(tabling=Tabling(**values), **given)
-
-    wrapped.__doc__ = command.__doc__
-    wrapped.__name__ = command.__name__
-    wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for flag in reversed(_FLAGS):
-        flag(wrapped)
-    return wrapped  # type: ignore[return-value]
+    return bundled(command, "tabling", Tabling, _FLAGS)
 
 
 def prepare(common: Common, how: Tabling) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import groupby
-from pathlib import Path
 
 import msgspec
 
 from fwsync.client.api import Flywheel
-from fwsync.errors import InputFileError, UsageError
+from fwsync.errors import UsageError
 from fwsync.events import Reporter, SilentReporter
 from fwsync.operations.projects import near
 from fwsync.operations.selected import Asked, Found, Selected, leads_to_file, path_of
+from fwsync.operations.selections import read_lines
 from fwsync.plan.candidates import Candidate
 from fwsync.report.missing import By, Expectations, Expected, Unit, usual
 from fwsync.report.missing import missing as table_of
@@ -39,7 +38,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         """All but the automatic ones. UsageError for none at all, and for what can't be read."""
         if self.auto is not None and not 0 < self.auto <= 100:
             raise UsageError(f"--expect-auto {self.auto:g}: is a percentage, more than 0 and at most 100")
-        labels = (*self.labels, *(_lines(self.labels_from) if self.labels_from else ()))
+        labels = (*self.labels, *(read_lines(self.labels_from, "label", "T1w") if self.labels_from else ()))
         found = [Expected(label) for label in labels if label]
         for text in self.files:
             label, mark, name = text.rpartition(":")
@@ -153,18 +152,3 @@ def _nowhere(selected: Selected, expectations: Expectations, units: Sequence[Uni
         names[found.above["acquisition"].label] = None
     for text in nobody:
         yield f"{text} is nowhere{'' if ':' in text else near(text, names)}"
-
-
-def _lines(source: str) -> list[str]:
-    """The patterns in a file (`-`: standard input), one a line; empty lines and those that begin with `#` count not."""
-    try:
-        text = sys.stdin.read() if source == "-" else Path(source).expanduser().read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputFileError(f"can't be read: {error.strerror}", path=source) from error
-    except UnicodeDecodeError as error:
-        raise InputFileError(f"is not UTF-8 text (byte {error.start})", path=source) from error
-    lines = (line.rstrip("\r") for line in text.split("\n"))
-    found = [line for line in lines if line.strip() and not line.startswith("#")]
-    if not found:
-        raise InputFileError("holds no label; write one a line, such as T1w", path=source)
-    return found

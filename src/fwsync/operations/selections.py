@@ -117,7 +117,17 @@ def selection_of(wished: SelectionSettings, project: str = "") -> Selection:
 
 
 def read_paths(source: str) -> tuple[str, ...]:
-    """The paths in a file (`-`: standard input), one a line; empty lines and those that begin with `#` count not."""
+    """The paths in a file, as `read_lines`. InputFileError for a line that is none."""
+    found = read_lines(source, "path", "lab/study/sub-01")
+    for number, line in enumerate(found, start=1):
+        if len([part for part in line.removeprefix("fw://").strip("/").split("/") if part]) < 2:
+            raise InputFileError(f"{line!r}: a path begins with group/project", path=source, line=number)
+    return found
+
+
+def read_lines(source: str, what: str, example: str) -> tuple[str, ...]:
+    """The lines of a file (`-`: standard input), each once; empty lines and those that begin with `#` count not.
+    InputFileError for what can't be read or holds no line."""
     try:
         text = sys.stdin.read() if source == "-" else Path(source).expanduser().read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -127,8 +137,5 @@ def read_paths(source: str) -> tuple[str, ...]:
     lines = (line.rstrip("\r") for line in text.split("\n"))
     found = tuple(dict.fromkeys(line for line in lines if line.strip() and not line.startswith("#")))
     if not found:
-        raise InputFileError("holds no path; write one a line, such as lab/study/sub-01", path=source)
-    for number, line in enumerate(found, start=1):
-        if len([part for part in line.removeprefix("fw://").strip("/").split("/") if part]) < 2:
-            raise InputFileError(f"{line!r}: a path begins with group/project", path=source, line=number)
+        raise InputFileError(f"holds no {what}; write one a line, such as {example}", path=source)
     return found

@@ -14,6 +14,7 @@ import msgspec
 
 from fwsync.client.api import Flywheel
 from fwsync.errors import ConflictError, LostAnswerError, RemoteError
+from fwsync.run.grace import turns_up
 from fwsync.run.journal import Journal
 from fwsync.run.launches import Launches, LaunchIntent
 from fwsync.run.pool import Handler
@@ -88,16 +89,12 @@ class JobChanger:
         return item.outcome("done", ref=made, attempts=attempts, request="POST /jobs/{id}/retry")
 
     async def _look_up(self, job: ChangeJob, sent_at: float) -> str | None:
-        """The new job, if it turns up by the end of the grace time: at once, after 1, 3, 7, ... seconds."""
-        pause = 1.0
-        while True:
-            if found := await self._fw.jobs.tried_after(job.id, job.project_id):
-                return found[0]
-            left = sent_at + self._grace - time.time()
-            if left <= 0:
-                return None
-            await anyio.sleep(min(pause, left, self._grace))
-            pause *= 2
+        """The new job, if it turns up by the end of the grace time."""
+
+        async def find() -> str | None:
+            return next(iter(await self._fw.jobs.tried_after(job.id, job.project_id)), None)
+
+        return await turns_up(find, sent_at, self._grace)
 
 
 def _payload(item: WorkItem) -> ChangeJob:

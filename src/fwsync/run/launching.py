@@ -18,6 +18,7 @@ from fwsync.errors import LostAnswerError, RemoteError
 from fwsync.model import PLURALS
 from fwsync.plan.gearinputs import same_inputs
 from fwsync.plan.launching import Launch
+from fwsync.run.grace import turns_up
 from fwsync.run.journal import Journal
 from fwsync.run.launches import Launches, LaunchIntent
 from fwsync.run.pastruns import on_container
@@ -92,17 +93,12 @@ class Launcher:
         return await self._fw.jobs.start_job(launch.destination, launch.job)
 
     async def _look_up(self, item: WorkItem, launch: Launch, known: frozenset[str], sent_at: float) -> str | None:
-        """The run, if it turns up by the end of the grace time: at once, after 1, 3, 7, ... seconds."""
-        pause = 1.0
-        while True:
-            if found := await self._new_ones(item, launch, known):
-                return found[0]
-            left = sent_at + self._grace - time.time()
-            if left <= 0:
-                return None
-            # A clock that was set back must not make the wait longer than the grace time itself.
-            await anyio.sleep(min(pause, left, self._grace))
-            pause *= 2
+        """The run, if it turns up by the end of the grace time."""
+
+        async def find() -> str | None:
+            return next(iter(await self._new_ones(item, launch, known)), None)
+
+        return await turns_up(find, sent_at, self._grace)
 
     async def _new_ones(self, item: WorkItem, launch: Launch, known: frozenset[str]) -> list[str]:
         """The ids of the runs on the same files that were not there before, oldest first."""

@@ -11,6 +11,7 @@ import anyio
 
 from fwsync.client.api import Flywheel
 from fwsync.errors import ConflictError, LostAnswerError
+from fwsync.run.grace import turns_up
 from fwsync.run.journal import Intent, Journal
 
 NOTE = "note"
@@ -60,14 +61,11 @@ class Marker:
 
     async def _turns_up(self, level: str, ident: str, text: str, sent_at: float) -> bool:
         """Whether a note is there, by the end of the grace time."""
-        pause = 1.0
-        while text not in await self._notes(level, ident):
-            left = sent_at + self._grace - time.time()
-            if left <= 0:
-                return False
-            await anyio.sleep(min(pause, left, self._grace))
-            pause *= 2
-        return True
+
+        async def find() -> bool | None:
+            return text in await self._notes(level, ident) or None
+
+        return await turns_up(find, sent_at, self._grace) is not None
 
     async def _notes(self, level: str, ident: str) -> set[str]:
         whole = await self._fw.noun(level).get(ident)

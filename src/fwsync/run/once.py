@@ -14,6 +14,7 @@ import anyio
 
 from fwsync.client.api import Flywheel
 from fwsync.errors import ConflictError, LostAnswerError, RemoteError
+from fwsync.run.grace import turns_up
 from fwsync.run.journal import Intent, Journal
 
 Find = Callable[[], Awaitable[str | None]]
@@ -47,7 +48,7 @@ class Once:
         """
         site, attempts = self._fw.site, 0
         if (old := await self._taken(key)) is not None:
-            if (found := await self._turns_up(find, old.sent_at)) is not None:
+            if (found := await turns_up(find, old.sent_at, self._grace)) is not None:
                 self._journal.settle(site, *key)
                 return Sent(found, 0, True)
             again()
@@ -68,7 +69,7 @@ class Once:
                     raise
                 return Sent(there, attempts, attempts > 1)
             except LostAnswerError:
-                if (found := await self._turns_up(find, sent_at)) is not None:
+                if (found := await turns_up(find, sent_at, self._grace)) is not None:
                     self._journal.settle(site, *key)
                     return Sent(found, attempts, True)
                 if attempts >= self._fw.session.settings.tries:
@@ -83,16 +84,3 @@ class Once:
             if self._old is None:
                 self._old = await self._journal.intents(self._fw.site)
         return self._old.pop(key, None)
-
-    async def _turns_up(self, find: Find, sent_at: float) -> str | None:
-        """What is looked for, if it is there by the end of the grace time: at once, after 1, 3, 7, ... seconds."""
-        pause = 1.0
-        while True:
-            if (found := await find()) is not None:
-                return found
-            left = sent_at + self._grace - time.time()
-            if left <= 0:
-                return None
-            # A clock that was set back must not make the wait longer than the grace time itself.
-            await anyio.sleep(min(pause, left, self._grace))
-            pause *= 2
