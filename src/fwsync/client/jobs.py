@@ -14,7 +14,7 @@ from fwsync.model import PLURALS, Job, ListedJob, Reference
 
 log = logs.get("client")
 
-REFUSED_LISTING = frozenset({400, 403, 404, 405, 422, 501})
+REFUSED_LISTING = frozenset({400, 404, 405, 422, 501})
 
 
 class Jobs(Noun[ListedJob]):
@@ -54,11 +54,11 @@ class Jobs(Noun[ListedJob]):
             log.info("listing refused", reason=str(error))
 
     async def without_analysis(self, project_id: str, gear: str) -> list[ListedJob] | None:
-        """The jobs of a gear in a project that make no analysis. None where the site refuses both listings."""
+        """The jobs of a gear in a project that make no analysis. None where the site refuses to list them."""
         try:
             found = [job async for job in self.matching(project_id, gear)]
         except RemoteError as error:
-            if error.status not in REFUSED_LISTING:
+            if error.status not in REFUSED_LISTING | {403}:
                 raise
             return None
         return [job for job in found if job.destination is not None and job.destination.type != "analysis"]
