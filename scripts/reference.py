@@ -375,18 +375,25 @@ def keywords_module() -> str:
         "from os import PathLike",
         "from typing import Literal, TypedDict",
     ]
-    for section, name, only in (
-        ("mirror", "MirrorKeywords", ()),
-        ("mirror", "DownloadKeywords", (*WISHES, *FORMS)),
-        ("mirror", "GearKeywords", GEAR_WISHES),
-        ("mirror", "SelectionKeywords", WISHES_OF_CONTAINERS),
-        ("import", "ImportKeywords", ()),
-        ("upload", "UploadKeywords", ()),
+    taken: dict[str, set[str]] = {}
+    # Each of [mirror] has those of the one before, and more.
+    for section, name, of, only in (
+        ("mirror", "GearKeywords", "TypedDict", GEAR_WISHES),
+        ("mirror", "SelectionKeywords", "GearKeywords", WISHES_OF_CONTAINERS),
+        ("mirror", "DownloadKeywords", "SelectionKeywords", (*WISHES, *FORMS)),
+        ("mirror", "MirrorKeywords", "DownloadKeywords", ()),
+        ("import", "ImportKeywords", "TypedDict", ()),
+        ("upload", "UploadKeywords", "TypedDict", ()),
     ):
         told = "Some settings" if only else "The settings"
-        out += ["", "", f"class {name}(TypedDict, total=False):", f'    """{told} of [{section}]."""', ""]
+        out += ["", "", f"class {name}({of}, total=False):", f'    """{told} of [{section}]."""', ""]
+        before = taken.get(of, set())
+        taken[name] = {
+            field.name for field in msgspec.structs.fields(SECTIONS[section]) if not only or field.name in only
+        }
+        assert before <= taken[name]
         for field in msgspec.structs.fields(SECTIONS[section]):
-            if only and field.name not in only:
+            if field.name not in taken[name] - before:
                 continue
             out += [f"    {field.name}: {keyword_type(field.name, field.type)}"]
             out += [f'    """{COMMENTS[f"{section}.{field.name}"].replace(chr(34), chr(39))}"""']

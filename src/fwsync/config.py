@@ -120,6 +120,10 @@ class SelectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     unzip: bool = False
 
 
+PARTS: Final = ("file_version", "members", "unzip")
+"""What a selection says of the past and the inside of files: nothing to a command that is about containers."""
+
+
 class MirrorSettings(SelectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `fwsync mirror` fetches, and where to. `project` wins over `site.project`, `select` names a selection."""
 

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from fwsync.config import PARTS
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -114,14 +116,10 @@ def selecting_containers(command: F) -> F:
 
 def selecting_without(*names: str) -> Callable[[F], F]:
     """The same but for the flags of these names, which mean something else to the command or nothing."""
-    left_out = PARTS.union(names)
+    left_out = {*PARTS, *names}
     return lambda command: _add(
         command, tuple(flag for flag in (*_WHERE, *_FILES, *_ANALYSES) if _name(flag) not in left_out)
     )
-
-
-PARTS = frozenset({"file_version", "members", "unzip"})
-"""What a selection says of the inside and the past of files."""
 
 
 def given_of(flags: dict[str, Any]) -> dict[str, Any]:

@@ -225,6 +225,16 @@ class Flywheel:
             found = await self.all_gears()
         return [gear for gear in found if gear.gear.name == name]
 
+    async def collections_called(self, label: str) -> list[Collection]:
+        """The collections with just this label, the oldest first."""
+        filters = q.where("label", "=", label) if q.expressible(label) else ""
+        found = [one async for one in self.collections.iter(filters=filters, files=False) if one.label == label]
+        return sorted(found, key=lambda one: (one.created or "", one.id))
+
+    def members(self, collection_id: str) -> AsyncIterator[Acquisition]:
+        """The acquisitions of a collection, in `_id` order."""
+        return self.acquisitions.iter(path=("collections", collection_id, "acquisitions"), files=False)
+
     async def project_analyses(
         self, project_id: str, gear: str | None = None, *, jobs: bool = True, level: str = ""
     ) -> AsyncIterator[Analysis]:

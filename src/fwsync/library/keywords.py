@@ -10,180 +10,6 @@ from os import PathLike
 from typing import Literal, TypedDict
 
 
-class MirrorKeywords(TypedDict, total=False):
-    """The settings of [mirror]."""
-
-    project: str | Sequence[str]
-    """Projects as group/label or patterns, if others than site.project."""
-    group: str
-    """All projects of this group."""
-    collection: str
-    """The acquisitions of this collection."""
-    all_projects: bool
-    """Every project that the key sees."""
-    subject: str | Sequence[str]
-    """Patterns over labels of subjects; none: all."""
-    session: str | Sequence[str]
-    """Patterns over labels of sessions; none: all."""
-    acquisition: str | Sequence[str]
-    """Patterns over labels of acquisitions; none: all."""
-    tag: str | Sequence[str]
-    """Patterns over tags of containers: what is at or below one of them."""
-    where: str | Sequence[str]
-    """Conditions, e.g. ['session.age>=20y', 'subject.sex=female']."""
-    query: str
-    """A structured query over files."""
-    from_file: str | PathLike[str]
-    """A file of paths, one a line: what is at or below one of them."""
-    level: Literal["project", "subject", "session", "acquisition"] | Sequence[Literal["project", "subject", "session", "acquisition"]]
-    """Levels whose files are wanted: project, subject, session, acquisition; none: all."""
-    include: str | Sequence[str]
-    """Patterns over file names; none: all."""
-    exclude: str | Sequence[str]
-    """Patterns over file names to leave out."""
-    type: str | Sequence[str]
-    """File types, e.g. nifti; none: all."""
-    modality: str | Sequence[str]
-    """Modalities, e.g. MR; none: all."""
-    classification: str | Sequence[str]
-    """Classifications, e.g. ['Intent=Structural']; none: all."""
-    tagged: str | Sequence[str]
-    """Patterns over tags of files; none: all."""
-    newer: str | date
-    """Only files changed after this time, or within this age, e.g. 7d."""
-    older: str | date
-    """Only files not changed since this time, or within this age."""
-    min_size: str | int
-    """Only files of at least this size, e.g. 10M."""
-    max_size: str | int
-    """Only files of at most this size."""
-    file_version: Literal["latest", "all"]
-    """The latest version of each file, or all."""
-    analyses: bool
-    """Files of analyses too."""
-    analysis_files: Literal["outputs", "inputs", "both"]
-    """Which files of analyses: outputs, inputs or both."""
-    gear: str
-    """Gear whose outputs to fetch, as name or name/version."""
-    run: Literal["latest-complete", "latest", "all", "failed"]
-    """Which runs of it: latest-complete, latest, all or failed."""
-    members: str | Sequence[str]
-    """Patterns over members of zips; none: whole files."""
-    unzip: bool
-    """Unpack zips."""
-    select: str
-    """The selection [selections.NAME] to use."""
-    to: str | PathLike[str]
-    """Target folder."""
-    layout: str
-    """default, gear, flat, bids, or a template; empty: default, or gear where only a gear is wanted."""
-    on_collision: Literal["suffix", "error"]
-    """Several files for one path: suffix or error."""
-    sidecar: Literal["none", "json"]
-    """Metadata beside each file: none or json."""
-    link: bool
-    """Make equal files hard links to one."""
-    chmod: str
-    """Permission bits of the files, e.g. 640; empty: as the umask says."""
-    local_changes: Literal["keep", "overwrite", "error"]
-    """Files changed locally: keep, overwrite (theirs go to the trash), or error."""
-    delete: Literal["no", "trash", "permanent"]
-    """What this selection fetched and finds no more: no (it stays), trash, or permanent."""
-    max_delete: str
-    """Remove nothing if more files would go, e.g. 500 or 20%; empty: more than 50 and than 10%."""
-    trash_days: int
-    """After a complete run, remove what went to .fwsync/trash more days ago; 0: never."""
-    keep_times: bool
-    """Give files the modification times that `upload --keep-times` stored in their info."""
-    platform: Literal["auto", "universal", "linux", "windows", "macos"]
-    """Whose rules for file names to follow: auto, universal, linux, windows or macos."""
-    allow_empty: bool
-    """A pattern that matches nothing is no error."""
-    zip_members: int
-    """Zips with more members are refused."""
-    zip_bytes: str | int
-    """Zips that unpack to more are refused."""
-    zip_ratio: int
-    """Members that unpack to more than so many times their packed size are refused."""
-    max_transfer: str
-    """A run stops before the file that would exceed this size; empty: no limit. download too."""
-    order: Literal["path", "smallest", "largest", "newest", "oldest"]
-    """Which files come first: path, smallest, largest, newest or oldest. download too."""
-
-
-class DownloadKeywords(TypedDict, total=False):
-    """Some settings of [mirror]."""
-
-    project: str | Sequence[str]
-    """Projects as group/label or patterns, if others than site.project."""
-    group: str
-    """All projects of this group."""
-    collection: str
-    """The acquisitions of this collection."""
-    all_projects: bool
-    """Every project that the key sees."""
-    subject: str | Sequence[str]
-    """Patterns over labels of subjects; none: all."""
-    session: str | Sequence[str]
-    """Patterns over labels of sessions; none: all."""
-    acquisition: str | Sequence[str]
-    """Patterns over labels of acquisitions; none: all."""
-    tag: str | Sequence[str]
-    """Patterns over tags of containers: what is at or below one of them."""
-    where: str | Sequence[str]
-    """Conditions, e.g. ['session.age>=20y', 'subject.sex=female']."""
-    query: str
-    """A structured query over files."""
-    from_file: str | PathLike[str]
-    """A file of paths, one a line: what is at or below one of them."""
-    level: Literal["project", "subject", "session", "acquisition"] | Sequence[Literal["project", "subject", "session", "acquisition"]]
-    """Levels whose files are wanted: project, subject, session, acquisition; none: all."""
-    include: str | Sequence[str]
-    """Patterns over file names; none: all."""
-    exclude: str | Sequence[str]
-    """Patterns over file names to leave out."""
-    type: str | Sequence[str]
-    """File types, e.g. nifti; none: all."""
-    modality: str | Sequence[str]
-    """Modalities, e.g. MR; none: all."""
-    classification: str | Sequence[str]
-    """Classifications, e.g. ['Intent=Structural']; none: all."""
-    tagged: str | Sequence[str]
-    """Patterns over tags of files; none: all."""
-    newer: str | date
-    """Only files changed after this time, or within this age, e.g. 7d."""
-    older: str | date
-    """Only files not changed since this time, or within this age."""
-    min_size: str | int
-    """Only files of at least this size, e.g. 10M."""
-    max_size: str | int
-    """Only files of at most this size."""
-    file_version: Literal["latest", "all"]
-    """The latest version of each file, or all."""
-    analyses: bool
-    """Files of analyses too."""
-    analysis_files: Literal["outputs", "inputs", "both"]
-    """Which files of analyses: outputs, inputs or both."""
-    gear: str
-    """Gear whose outputs to fetch, as name or name/version."""
-    run: Literal["latest-complete", "latest", "all", "failed"]
-    """Which runs of it: latest-complete, latest, all or failed."""
-    members: str | Sequence[str]
-    """Patterns over members of zips; none: whole files."""
-    unzip: bool
-    """Unpack zips."""
-    select: str
-    """The selection [selections.NAME] to use."""
-    layout: str
-    """default, gear, flat, bids, or a template; empty: default, or gear where only a gear is wanted."""
-    on_collision: Literal["suffix", "error"]
-    """Several files for one path: suffix or error."""
-    sidecar: Literal["none", "json"]
-    """Metadata beside each file: none or json."""
-    allow_empty: bool
-    """A pattern that matches nothing is no error."""
-
-
 class GearKeywords(TypedDict, total=False):
     """Some settings of [mirror]."""
 
@@ -241,65 +67,63 @@ class GearKeywords(TypedDict, total=False):
     """A pattern that matches nothing is no error."""
 
 
-class SelectionKeywords(TypedDict, total=False):
+class SelectionKeywords(GearKeywords, total=False):
     """Some settings of [mirror]."""
 
-    project: str | Sequence[str]
-    """Projects as group/label or patterns, if others than site.project."""
-    group: str
-    """All projects of this group."""
-    collection: str
-    """The acquisitions of this collection."""
-    all_projects: bool
-    """Every project that the key sees."""
-    subject: str | Sequence[str]
-    """Patterns over labels of subjects; none: all."""
-    session: str | Sequence[str]
-    """Patterns over labels of sessions; none: all."""
-    acquisition: str | Sequence[str]
-    """Patterns over labels of acquisitions; none: all."""
-    tag: str | Sequence[str]
-    """Patterns over tags of containers: what is at or below one of them."""
-    where: str | Sequence[str]
-    """Conditions, e.g. ['session.age>=20y', 'subject.sex=female']."""
-    query: str
-    """A structured query over files."""
-    from_file: str | PathLike[str]
-    """A file of paths, one a line: what is at or below one of them."""
-    level: Literal["project", "subject", "session", "acquisition"] | Sequence[Literal["project", "subject", "session", "acquisition"]]
-    """Levels whose files are wanted: project, subject, session, acquisition; none: all."""
-    include: str | Sequence[str]
-    """Patterns over file names; none: all."""
-    exclude: str | Sequence[str]
-    """Patterns over file names to leave out."""
-    type: str | Sequence[str]
-    """File types, e.g. nifti; none: all."""
-    modality: str | Sequence[str]
-    """Modalities, e.g. MR; none: all."""
-    classification: str | Sequence[str]
-    """Classifications, e.g. ['Intent=Structural']; none: all."""
-    tagged: str | Sequence[str]
-    """Patterns over tags of files; none: all."""
-    newer: str | date
-    """Only files changed after this time, or within this age, e.g. 7d."""
-    older: str | date
-    """Only files not changed since this time, or within this age."""
-    min_size: str | int
-    """Only files of at least this size, e.g. 10M."""
-    max_size: str | int
-    """Only files of at most this size."""
-    analyses: bool
-    """Files of analyses too."""
-    analysis_files: Literal["outputs", "inputs", "both"]
-    """Which files of analyses: outputs, inputs or both."""
     gear: str
     """Gear whose outputs to fetch, as name or name/version."""
     run: Literal["latest-complete", "latest", "all", "failed"]
     """Which runs of it: latest-complete, latest, all or failed."""
-    select: str
-    """The selection [selections.NAME] to use."""
-    allow_empty: bool
-    """A pattern that matches nothing is no error."""
+
+
+class DownloadKeywords(SelectionKeywords, total=False):
+    """Some settings of [mirror]."""
+
+    file_version: Literal["latest", "all"]
+    """The latest version of each file, or all."""
+    members: str | Sequence[str]
+    """Patterns over members of zips; none: whole files."""
+    unzip: bool
+    """Unpack zips."""
+    layout: str
+    """default, gear, flat, bids, or a template; empty: default, or gear where only a gear is wanted."""
+    on_collision: Literal["suffix", "error"]
+    """Several files for one path: suffix or error."""
+    sidecar: Literal["none", "json"]
+    """Metadata beside each file: none or json."""
+
+
+class MirrorKeywords(DownloadKeywords, total=False):
+    """The settings of [mirror]."""
+
+    to: str | PathLike[str]
+    """Target folder."""
+    link: bool
+    """Make equal files hard links to one."""
+    chmod: str
+    """Permission bits of the files, e.g. 640; empty: as the umask says."""
+    local_changes: Literal["keep", "overwrite", "error"]
+    """Files changed locally: keep, overwrite (theirs go to the trash), or error."""
+    delete: Literal["no", "trash", "permanent"]
+    """What this selection fetched and finds no more: no (it stays), trash, or permanent."""
+    max_delete: str
+    """Remove nothing if more files would go, e.g. 500 or 20%; empty: more than 50 and than 10%."""
+    trash_days: int
+    """After a complete run, remove what went to .fwsync/trash more days ago; 0: never."""
+    keep_times: bool
+    """Give files the modification times that `upload --keep-times` stored in their info."""
+    platform: Literal["auto", "universal", "linux", "windows", "macos"]
+    """Whose rules for file names to follow: auto, universal, linux, windows or macos."""
+    zip_members: int
+    """Zips with more members are refused."""
+    zip_bytes: str | int
+    """Zips that unpack to more are refused."""
+    zip_ratio: int
+    """Members that unpack to more than so many times their packed size are refused."""
+    max_transfer: str
+    """A run stops before the file that would exceed this size; empty: no limit. download too."""
+    order: Literal["path", "smallest", "largest", "newest", "oldest"]
+    """Which files come first: path, smallest, largest, newest or oldest. download too."""
 
 
 class ImportKeywords(TypedDict, total=False):

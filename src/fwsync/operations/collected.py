@@ -8,7 +8,7 @@ from fwsync import logs
 from fwsync.client.api import Flywheel
 from fwsync.errors import RemoteError
 from fwsync.model import Acquisition, Collection, Reference, Session, Subject
-from fwsync.operations.collections import find_collection, known_collections, members
+from fwsync.operations.collections import find_collection, known_collections
 from fwsync.operations.projects import project_path
 from fwsync.report.table import Cell, Column, Table
 
@@ -37,7 +37,7 @@ def _curator(one: Collection) -> str:
 async def show_collection(fw: Flywheel, name: str) -> Table:
     """The acquisitions of a collection with the labels above them: a row each, by these labels."""
     found = await find_collection(fw, name)
-    held = [one async for one in members(fw, found.id)]
+    held = [one async for one in fw.members(found.id)]
     labels = await _labels(fw, found.id, held)
     rows = []
     for one in held:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-from fwsync.client import query as q
 from fwsync.client.api import Flywheel
 from fwsync.client.nouns import NO_SUCH_ROUTE
 from fwsync.errors import NotFoundError, RemoteError, UsageError
-from fwsync.model import Acquisition, Collection
+from fwsync.model import Collection
 from fwsync.operations.projects import near
 from fwsync.selection import segment_id
 
 
-async def known_collections(fw: Flywheel, filters: str = "") -> list[Collection]:
-    """The collections that the key sees. UsageError where the site has no such thing."""
+async def known_collections(fw: Flywheel, label: str = "") -> list[Collection]:
+    """The collections that the key sees, or those with just this label, the oldest first. UsageError where the site has
+    no such thing."""
     try:
-        return [one async for one in fw.collections.iter(filters=filters, files=False)]
+        if label:
+            return await fw.collections_called(label)
+        return [one async for one in fw.collections.iter(files=False)]
     except RemoteError as error:
         if error.status in NO_SUCH_ROUTE:
             raise UsageError(f"{fw.site} has no collections") from error
@@ -51,15 +53,3 @@ def only_one(known: Sequence[Collection], label: str, named: str) -> Collection 
         ids = ", ".join(f"<id:{one.id}>" for one in found)
         raise UsageError(f"{named}: there are {len(found)} collections of this label; name one by its id: {ids}")
     return found[0] if found else None
-
-
-async def with_label(fw: Flywheel, label: str) -> list[Collection]:
-    """The collections with just this label, the oldest first."""
-    filters = q.where("label", "=", label) if q.expressible(label) else ""
-    found = [one for one in await known_collections(fw, filters) if one.label == label]
-    return sorted(found, key=lambda one: (one.created or "", one.id))
-
-
-def members(fw: Flywheel, ident: str) -> AsyncIterator[Acquisition]:
-    """The acquisitions of a collection, in `_id` order."""
-    return fw.acquisitions.iter(path=("collections", ident, "acquisitions"), files=False)

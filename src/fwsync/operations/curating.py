@@ -13,7 +13,7 @@ from fwsync.client.search import id_of, label_of
 from fwsync.config import SelectionSettings
 from fwsync.errors import UsageError
 from fwsync.model import Acquisition, Collection
-from fwsync.operations.collections import collection_by_id, known_collections, members, only_one, with_label
+from fwsync.operations.collections import collection_by_id, known_collections, only_one
 from fwsync.operations.context import Context, Run, dry_run, guarded
 from fwsync.operations.scope import searched
 from fwsync.operations.selected import Asked, Selected
@@ -102,7 +102,7 @@ async def _there(context: Context, builds: Sequence[Build]) -> list[Collection |
     """Of each build the collection that it names, None where it is to be made."""
     fw = context.fw
     labels = {one.label for one in builds if segment_id(one.label) is None}
-    known = await (with_label(fw, *labels) if len(labels) == 1 else known_collections(fw)) if labels else []
+    known = await known_collections(fw, *labels if len(labels) == 1 else ()) if labels else []
     out = []
     for one in builds:
         named = f"collection {one.label}"
@@ -145,7 +145,7 @@ async def _wanted(context: Context, one: Build, brake: Brake, ids: dict[str, str
     held: dict[str, str] = {}
     if found is not None:
         context.reporter.phase(f"reading what {found.label} holds")
-        held = {member.id: _named(member) async for member in members(context.fw, found.id)}
+        held = {member.id: _named(member) async for member in context.fw.members(found.id)}
     return Wanted(
         label=one.label if found is None else found.label or one.label,
         ident=found.id if found is not None else None,
@@ -205,7 +205,7 @@ async def _look_again(run: Run, wanted: Sequence[Wanted], curator: Curator) -> N
         if not taken:
             continue
         run.context.reporter.phase(f"looking at {one.label} again")
-        now = frozenset([member.id async for member in members(run.context.fw, curator.ident_of(one.key))])
+        now = frozenset([member.id async for member in run.context.fw.members(curator.ident_of(one.key))])
         for outcome in curation.not_seen(one, now, taken):
             run.revised(outcome)
 

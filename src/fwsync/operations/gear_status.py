@@ -21,10 +21,11 @@ from fwsync.operations.context import Context
 from fwsync.operations.gathering import known_gear
 from fwsync.operations.projects import group_of
 from fwsync.operations.selected import Asked, Found, Selected, path_of
-from fwsync.report.gear_status import LEVELS, UNKNOWN, By, GearRun, StateOf, csv_name, gear_status_table, standing
+from fwsync.report.gear_status import UNKNOWN, By, GearRun, StateOf, csv_name, gear_status_table, standing
 from fwsync.report.table import Table
 from fwsync.run import output
 from fwsync.run.journal import private_folder
+from fwsync.selection import LEVELS
 from fwsync.work import Summary
 
 

@@ -13,8 +13,7 @@ from fwsync.errors import UsageError
 from fwsync.model import Gear
 from fwsync.operations.context import Context, Run, dry_run, guarded
 from fwsync.operations.gears import find_gear
-from fwsync.operations.selected import Asked, Selected
-from fwsync.operations.selections import WISHES
+from fwsync.operations.selected import WISHES_OF_CONTAINERS, Asked, Selected
 from fwsync.operations.turns import turn
 from fwsync.plan.candidates import Candidate
 from fwsync.plan.gearinputs import InputFile, InputWish, Pick, Wanted, input_file
@@ -28,8 +27,7 @@ from fwsync.work import Outcome, Plan, Summary
 On = Literal["project", "subject", "session", "acquisition"]
 Priority = Literal["low", "medium", "high", "critical"]
 JOB = "gear run"
-_NOT_HERE = ("gear", "run", "members", "unzip", "file_version")
-GEAR_WISHES = (*(name for name in WISHES if name not in _NOT_HERE), "allow_empty")
+GEAR_WISHES = tuple(name for name in WISHES_OF_CONTAINERS if name not in ("gear", "run"))
 """The keywords of a selection that make sense here: which gear it is about is told by itself."""
 
 FilesOf = dict[str, dict[int, list[InputFile]]]

@@ -8,9 +8,10 @@ from fwsync.client.api import Flywheel
 from fwsync.events import Reporter, SilentReporter
 from fwsync.operations.selected import Asked, Selected, path_of
 from fwsync.plan.candidates import Candidate
-from fwsync.report.overview import LEVELS, By, Files, Place
+from fwsync.report.overview import By, Files, Place
 from fwsync.report.overview import overview as table_of
 from fwsync.report.table import Table
+from fwsync.selection import LEVELS
 
 
 async def overview(

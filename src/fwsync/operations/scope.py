@@ -11,7 +11,7 @@ from fwsync.client.api import Flywheel
 from fwsync.client.search import id_of, name_of, search
 from fwsync.errors import NotFoundError, RemoteError, UsageError
 from fwsync.model import Project, Reference
-from fwsync.operations.collections import find_collection, members
+from fwsync.operations.collections import find_collection
 from fwsync.operations.projects import find_project, near, project_path
 from fwsync.plan.selecting import Tally
 from fwsync.selection import Selection, is_pattern, matches, split_path
@@ -77,7 +77,7 @@ class Scope:
 
     async def _collect(self, fw: Flywheel) -> set[str]:
         found = await find_collection(fw, self.selection.collection, "--collection")
-        acquisitions = [one async for one in members(fw, found.id)]
+        acquisitions = [one async for one in fw.members(found.id)]
         self._leave_in("acquisition", (one.id for one in acquisitions))
         return {one.parents.project for one in acquisitions if one.parents and one.parents.project}
 

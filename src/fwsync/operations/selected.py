@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fwsync.client.api import Flywheel
-from fwsync.config import SelectionSettings, Settings
+from fwsync.config import PARTS, SelectionSettings, Settings
 from fwsync.model import Container
 from fwsync.operations.gathering import Gatherer, Receiver
 from fwsync.operations.projects import project_path
@@ -23,7 +23,7 @@ from fwsync.plan.candidates import Above, Candidate
 from fwsync.plan.selecting import Paths, Tree
 from fwsync.selection import LEVELS, Selection, split_path
 
-WISHES_OF_CONTAINERS = (*(name for name in WISHES if name not in ("file_version", "members", "unzip")), "allow_empty")
+WISHES_OF_CONTAINERS = (*(name for name in WISHES if name not in PARTS), "allow_empty")
 """The names of what selects containers, as keywords: all but what says which part of a file comes."""
 
 

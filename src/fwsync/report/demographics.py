@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from fwsync.report.table import Cell, Column, Table
+from fwsync.selection import AGE_UNITS
 
 By = Literal["subject", "session"]
-YEAR: Final = 31_557_600
-"""Seconds of a year of 365.25 days, by which the platform and its SDK read ages."""
 
 
 class Visit(NamedTuple):
@@ -82,7 +81,7 @@ AGE: Final = 3
 
 def years(seconds: float | None) -> float | None:
     """An age as the SDK's `age_years` tells it: none where it is 0 or not told."""
-    return seconds / YEAR if seconds else None
+    return seconds / AGE_UNITS["y"] if seconds else None
 
 
 def in_order(visits: Iterable[Visit]) -> list[Visit]:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from fwsync.report.table import Cell, Column, Table
+from fwsync.selection import LEVELS
 
 By = Literal["project", "subject", "session", "acquisition"]
 StateOf = Literal["latest", "latest-complete"]
-LEVELS = ("project", "subject", "session", "acquisition")
 
 GOING_ON = frozenset({"pending", "scheduled", "running"})
 NEVER, UNKNOWN = "never ran", "unknown"

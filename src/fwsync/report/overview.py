@@ -8,9 +8,9 @@ from heapq import merge
 from typing import Final, Literal, NamedTuple
 
 from fwsync.report.table import Cell, Column, Table
+from fwsync.selection import LEVELS
 
 By = Literal["subject", "session", "acquisition"]
-LEVELS: Final = ("project", "subject", "session", "acquisition")
 MOST_TYPES: Final = 20
 """Types of files with columns of their own; rarer ones share a column."""
 

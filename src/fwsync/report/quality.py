@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from fwsync.report.rules import Rule, value_at
 from fwsync.report.table import Cell, Column, Table
+from fwsync.selection import LEVELS
 
-LEVELS = ("project", "subject", "session", "acquisition")
 LONGEST_CELL = 200
 
 

@@ -11,10 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from fwsync import logs
-from fwsync.client import query as q
 from fwsync.client.api import Flywheel
 from fwsync.errors import RemoteError
-from fwsync.model import Collection
 from fwsync.run.doubles import double_outcome
 from fwsync.run.journal import Journal
 from fwsync.run.once import Once
@@ -66,7 +64,7 @@ class Curator:
         document = {"label": new.label, **({"description": new.description} if new.description else {})}
 
         async def find() -> str | None:
-            found = await self._of(new.label)
+            found = await self._fw.collections_called(new.label)
             return found[0].id if found else None
 
         def again() -> None:
@@ -80,12 +78,6 @@ class Curator:
                 seconds=time.monotonic() - began, request="POST /collections",
             )
         ]  # fmt: skip
-
-    async def _of(self, label: str) -> list[Collection]:
-        """The collections of a label, the oldest first."""
-        filters = q.where("label", "=", label) if q.expressible(label) else ""
-        found = [one async for one in self._fw.collections.iter(filters=filters, files=False) if one.label == label]
-        return sorted(found, key=lambda one: (one.created or "", one.id))
 
     # --- acquisitions ---------------------------------------------------------------------------------------------
 
@@ -141,7 +133,7 @@ class Curator:
         problems = []
         for key, new in self._sent_twice.items():
             ours = self._idents.get(key)
-            for extra in await self._of(new.label):
+            for extra in await self._fw.collections_called(new.label):
                 if ours is None or extra.id == ours:
                     continue
                 if await self._is_untouched(extra.id, new):
@@ -155,8 +147,7 @@ class Curator:
         whole = await self._fw.collections.get(ident)
         if whole.files or whole.notes or whole.tags or whole.info or (whole.description or "") != new.description:
             return False
-        listing = self._fw.acquisitions.iter(path=("collections", ident, "acquisitions"), files=False)
-        return await anext(aiter(listing), None) is None
+        return await anext(aiter(self._fw.members(ident)), None) is None
 
 
 def _membership(item: WorkItem) -> Membership:

@@ -10,9 +10,8 @@ from fwsync.client.api import Flywheel
 from fwsync.errors import ConflictError, NotFoundError
 from fwsync.model import PLURALS
 from fwsync.run.pool import Handler
+from fwsync.selection import LEVELS
 from fwsync.work import Outcome, TagContainer, WorkItem
-
-LEVELS = ("project", "subject", "session", "acquisition")
 
 
 class Tagger:

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwsync.model import instant
-from fwsync.report.demographics import YEAR, Further, Person, Visit, demographics, in_order, years
+from fwsync.report.demographics import Further, Person, Visit, demographics, in_order, years
 from fwsync.report.missing import Expectations, Expected, Unit, missing, usual
-from fwsync.report.overview import LEVELS, MOST_TYPES, Files, Place, overview
+from fwsync.report.overview import MOST_TYPES, Files, Place, overview
+from fwsync.selection import AGE_UNITS, LEVELS
+
+YEAR = AGE_UNITS["y"]
 
 ages = st.none() | st.floats(0, 100 * YEAR)
 moments = st.none() | st.floats(-1e9, 2e9)

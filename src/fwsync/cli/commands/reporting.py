@@ -51,11 +51,10 @@ def demographics(
     """
     from fwsync.operations.demographics import demographics as operate
 
-    table = _gathered(
+    _report(
         common, tabling, paths, flags,
         lambda fw, asked, reporter: operate(fw, asked, by=by, columns=columns, reporter=reporter),
     )  # fmt: skip
-    _show(common, tabling, table)
     return 0
 
 
@@ -85,11 +84,10 @@ def overview(
     """
     from fwsync.operations.overview import overview as operate
 
-    table = _gathered(
+    _report(
         common, tabling, paths, flags,
         lambda fw, asked, reporter: operate(fw, asked, by=by, files=files, reporter=reporter),
     )  # fmt: skip
-    _show(common, tabling, table)
     return 0
 
 
@@ -140,32 +138,23 @@ def missing(
     from fwsync.operations.missing import missing as operate
 
     wanted = Wanted(labels=expect, labels_from=expect_from, files=expect_file, auto=expect_auto)
-    table = _gathered(
+    table = _report(
         common, tabling, paths, flags,
         lambda fw, asked, reporter: operate(fw, asked, wanted, by=by, reporter=reporter),
     )  # fmt: skip
-    _show(common, tabling, table)
     return 3 if table.rows and not allow_missing else 0
 
 
-def _gathered(common: Common, how: Tabling, paths: tuple[str, ...], flags: dict[str, Any], work: Work) -> Table:
-    """What a report finds for these flags of a selection."""
-    from fwsync.cli.progress import reporter_for
-    from fwsync.cli.start import run_reading
-    from fwsync.cli.tables import prepare
+def _report(common: Common, how: Tabling, paths: tuple[str, ...], flags: dict[str, Any], work: Work) -> Table:
+    """What a report finds for these flags of a selection, after it was shown."""
+    from fwsync.cli.reading import run_report
+    from fwsync.cli.tables import prepare, show
     from fwsync.operations.selected import Asked
 
     prepare(common, how)
     settings = common.settings()
     asked = Asked.of(settings, given_of(flags), paths)
-    reporter = reporter_for(common)
-    try:
-        return run_reading(common, settings, lambda fw: work(fw, asked, reporter))
-    finally:
-        reporter.close()
-
-
-def _show(common: Common, how: Tabling, table: Table) -> None:
-    from fwsync.cli.tables import show
-
-    show(common, how, table)
+    table, _ = run_report(
+        common, settings, lambda fw, reporter: work(fw, asked, reporter), lambda found: show(common, how, found)
+    )
+    return table
