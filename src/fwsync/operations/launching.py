@@ -120,9 +120,7 @@ async def _gathered(context: Context, wishes: GearWishes, asked: Asked, wanted: 
             for at in wanted.fitting(one.entry):
                 files.setdefault(held.id, {}).setdefault(at, []).append(input_file(one))
 
-    # A selection of the configuration may be made for a mirror: what is inside of files, and their past, is no input.
-    selection = msgspec.structs.replace(asked.selection, versions="latest", members=(), unzip=False)
-    selected = Selected(selection, (wishes.on,), file=take if wanted.wishes else None)
+    selected = Selected(asked.selection, (wishes.on,), file=take if wanted.wishes else None)
     await selected.gather(context.fw, asked)
     return selected, files
 
